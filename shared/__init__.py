@@ -1,0 +1,1 @@
+"""The platform library: what every subgraph stands on. No domain rules, no tables of any subgraph."""

@@ -1,0 +1,183 @@
+"""PostgreSQL: one engine pair per subgraph, read and write sessions as different types.
+
+A `ReadSession` runs every statement on its own, on the replica where there is one, and cannot
+write; a `WriteSession` is one transaction. Each resolver or loader batch opens its own short
+session, since sibling resolvers run concurrently. See docs/architecture.md, "Database".
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool
+from sqlalchemy import TIMESTAMP, DateTime, MetaData, Text, Uuid, func
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.pool import NullPool
+
+from shared.config import SubgraphSettings
+from shared.errors import InvalidInput, Timeout, Unavailable
+
+NAMING = {
+    "ix": "idx_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+# Column types by annotation: text without a length limit, times always with a zone.
+TYPES: dict[Any, Any] = {str: Text(), datetime: TIMESTAMP(timezone=True), UUID: Uuid()}
+
+
+def new_metadata() -> MetaData:
+    """The table registry of one subgraph, with the platform's constraint names."""
+    return MetaData(naming_convention=NAMING)
+
+
+class Timestamps:
+    """`created_at` and `updated_at`; a trigger keeps the second one (shared/migrations/triggers.py)."""
+
+    created_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.clock_timestamp(), sort_order=900
+    )
+    updated_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.clock_timestamp(), sort_order=901
+    )
+
+
+def utc_now() -> datetime:
+    """The present moment in UTC."""
+    return datetime.now(UTC)
+
+
+class ReadSession(AsyncSession):
+    """Reads only: the database refuses a write."""
+
+
+class WriteSession(ReadSession):
+    """One transaction; `before_commit` hooks run after the last flush, in order."""
+
+    before_commit: list[Callable[["WriteSession"], Awaitable[None]]]
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        super().__init__(engine, expire_on_commit=False)
+        self.before_commit = []
+
+
+R = TypeVar("R")
+
+
+def violated_constraint(error: IntegrityError) -> str | None:
+    """The name of the constraint that refused a row."""
+    original = error.orig
+    return original.diag.constraint_name if isinstance(original, psycopg.Error) else None
+
+
+@contextmanager
+def _as_domain_errors() -> Iterator[None]:
+    """A database that is away, slow or given unstorable text is a refusal that callers understand."""
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except DataError as error:
+        raise InvalidInput("A value cannot be stored.") from error
+    except DBAPIError as error:
+        if isinstance(error.orig, psycopg.errors.QueryCanceled):
+            raise Timeout("The database took too long.") from error
+        if isinstance(error.orig, psycopg.OperationalError | psycopg.InterfaceError):
+            raise Unavailable("The database is not available.") from error
+        raise
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise Unavailable("The database is not available.") from error
+
+
+class Database:
+    """The pools and engines of one subgraph. Open before use, close at the end."""
+
+    def __init__(self, settings: SubgraphSettings) -> None:
+        self.settings = settings
+        self._write_pool = self._pool(settings.db_host, read_only=False)
+        self._read_pool = self._pool(settings.db_read_host or settings.db_host, read_only=True)
+        self.write_engine = self._engine(self._write_pool)
+        # Outside a transaction a read is one round trip instead of three.
+        self.read_engine = self._engine(self._read_pool, isolation_level="AUTOCOMMIT")
+
+    def _pool(self, host: str, *, read_only: bool) -> AsyncConnectionPool[Any]:
+        s = self.settings
+        options = (
+            f"-c statement_timeout={s.db_statement_timeout_ms}"
+            " -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
+        )
+        if read_only:
+            options += " -c default_transaction_read_only=on"
+        return AsyncConnectionPool(
+            kwargs={
+                "host": host,
+                "port": s.db_port,
+                "dbname": s.database,
+                "user": s.login,
+                "password": s.db_password.get_secret_value(),
+                "connect_timeout": max(1, int(s.db_connect_timeout_seconds)),
+                "keepalives_idle": 10,
+                "application_name": f"edtech-{s.subgraph}",
+                "options": options,
+                "prepare_threshold": 3,
+            },
+            min_size=min(s.db_pool_min, s.db_pool_max),
+            max_size=s.db_pool_max,
+            max_idle=s.db_pool_idle_seconds,
+            timeout=s.db_connect_timeout_seconds,
+            reconnect_timeout=30,
+            close_returns=True,
+            open=False,
+        )
+
+    @staticmethod
+    def _engine(pool: AsyncConnectionPool[Any], **options: Any) -> AsyncEngine:
+        # The pool is psycopg's (it knows an idle time), so SQLAlchemy keeps none. Looking up hstore
+        # would cost a statement at every checkout.
+        return create_async_engine(
+            "postgresql+psycopg://",
+            poolclass=NullPool,
+            async_creator=pool.getconn,
+            use_native_hstore=False,
+            **options,
+        )
+
+    async def open(self) -> None:
+        """Start the pools; a database that is down does not keep the process from starting."""
+        await self._write_pool.open()
+        await self._read_pool.open()
+
+    async def close(self) -> None:
+        """Return what is open."""
+        await self.write_engine.dispose()
+        await self.read_engine.dispose()
+        await self._write_pool.close()
+        await self._read_pool.close()
+
+    def pool_stats(self) -> dict[str, dict[str, int]]:
+        """Sizes and waits of the two pools, for the metrics."""
+        return {"write": self._write_pool.get_stats(), "read": self._read_pool.get_stats()}
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[ReadSession]:
+        """A session for reads. Raises Unavailable or Timeout."""
+        with _as_domain_errors():
+            async with ReadSession(self.read_engine, expire_on_commit=False) as session:
+                yield session
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[WriteSession]:
+        """One transaction, committed at the end. Raises Unavailable or Timeout."""
+        with _as_domain_errors():
+            async with WriteSession(self.write_engine) as session, session.begin():
+                yield session
+                await session.flush()
+                for hook in session.before_commit:
+                    await hook(session)

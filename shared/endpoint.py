@@ -1,0 +1,205 @@
+"""The GraphQL endpoint of a subgraph: proof, token, limits, context, metrics, trace.
+
+Every subgraph is served by this one class, so that it can be replaced beneath all of them.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from opentelemetry import propagate, trace
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
+from strawberry.asgi import GraphQL
+from strawberry.exceptions import ConnectionRejectionError
+from strawberry.http import GraphQLHTTPResponse
+from strawberry.types.unset import UnsetType
+
+from shared.auth import SIGNATURE_HEADER, WEBSOCKET_SKEW_SECONDS, Authenticator, verify_proof
+from shared.errors import DomainError, Unauthenticated
+from shared.graph import BaseContext, Schema
+from shared.ids import new_id
+from shared.runtime import Runtime, Subgraph
+from shared.telemetry import REQUESTS, current_correlation, log, story, tracer
+from shared.viewer import Viewer
+
+MOST_BODY_BYTES = 2 * 1024 * 1024
+_STATUS = {"UNAUTHENTICATED": 401, "UNAVAILABLE": 503, "INVALID_INPUT": 413}
+
+
+class BodyTooLarge(DomainError):
+    """The request's body is larger than any honest one."""
+
+    code = "INVALID_INPUT"
+
+
+def refusal(error: DomainError) -> Response:
+    """A refusal of the whole request: one GraphQL error with its code."""
+    code = error.general_code() if not isinstance(error, BodyTooLarge) else "INVALID_INPUT"
+    extensions = {"code": code, "requestId": current_correlation()}
+    body = {"errors": [{"message": error.message, "extensions": extensions}]}
+    headers = {"www-authenticate": "Bearer"} if code == "UNAUTHENTICATED" else None
+    return Response(orjson.dumps(body), _STATUS.get(code, 500), headers, "application/json")
+
+
+async def read_body(receive: Receive) -> bytes:
+    """The request's whole body. Raises BodyTooLarge."""
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return b"".join(chunks)
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > MOST_BODY_BYTES:
+            raise BodyTooLarge(f"The body exceeds the limit of {MOST_BODY_BYTES} bytes.")
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            return b"".join(chunks)
+
+
+def replay(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the body again, then whatever follows."""
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+class Gate:
+    """ASGI middleware: lets in what the router signed, and names the request for logs and events."""
+
+    def __init__(self, app: Any, secrets: list[bytes], *, open_paths: tuple[str, ...] = ()) -> None:
+        self._app, self._secrets, self._open = app, secrets, open_paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 401 to an HTTP request that the router did not sign; WebSockets prove themselves."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        request_id = headers.get("x-request-id") or str(new_id())
+        with story(correlation=request_id):
+            try:
+                body = await read_body(receive)
+                proof = verify_proof(self._secrets, headers.get(SIGNATURE_HEADER, ""), body)
+                if proof is None and not scope["path"].startswith(self._open or ("\0",)):
+                    raise Unauthenticated("Only the router may ask.")
+            except DomainError as error:
+                await refusal(error)(scope, receive, send)
+                return
+            scope.setdefault("state", {})["ip"] = proof.ip if proof else None
+            with tracer.start_as_current_span(
+                f"{scope['method']} {scope['path']}",
+                context=propagate.extract(headers),
+                kind=trace.SpanKind.SERVER,
+            ):
+                await self._app(scope, replay(body, receive), send)
+
+
+class Endpoint(GraphQL[BaseContext, None]):
+    """GraphQL over HTTP and graphql-transport-ws for one subgraph."""
+
+    def __init__(self, subgraph: Subgraph, runtime: Runtime, authenticator: Authenticator) -> None:
+        super().__init__(
+            subgraph.schema,
+            graphql_ide=None,
+            allow_queries_via_get=False,
+            # The router puts all subscriptions with equal identity on one socket.
+            max_subscriptions_per_connection=None,
+        )
+        self._subgraph, self._runtime, self._authenticator = subgraph, runtime, authenticator
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Authenticate, then execute; the outcome and the time go to the metrics."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        started = time.perf_counter()
+        outcome = "refused"
+        try:
+            request = Request(scope)
+            scope["state"]["viewer"] = await self._viewer(
+                request.headers.get("authorization"),
+                ip=scope["state"]["ip"],
+                user_agent=request.headers.get("user-agent"),
+            )
+            outcome = "answered"
+            await super().__call__(scope, receive, send)
+        except DomainError as error:
+            await refusal(error)(scope, receive, send)
+        except Exception:
+            outcome = "failed"
+            log.exception("request failed", subgraph=self._subgraph.name)
+            await refusal(DomainError("Unexpected error."))(scope, receive, send)
+        finally:
+            elapsed = time.perf_counter() - started
+            REQUESTS.labels(self._subgraph.name, outcome).observe(elapsed)
+
+    async def _viewer(
+        self, authorization: str | None, *, ip: str | None, user_agent: str | None
+    ) -> Viewer:
+        viewer = await self._authenticator.viewer(authorization, ip=ip, user_agent=user_agent)
+        if viewer.user_id is None:
+            return viewer
+        async with self._runtime.database.read() as session:
+            return await self._subgraph.authorize(session, viewer)
+
+    async def get_context(
+        self, request: Request | WebSocket, response: Response | WebSocket
+    ) -> BaseContext:
+        """The context of one request, or of one socket before its connection init."""
+        return self._subgraph.context(
+            viewer=request.scope.get("state", {}).get("viewer") or Viewer(),
+            runtime=self._runtime,
+            language=request.headers.get("accept-language"),
+        )
+
+    async def on_ws_connect(self, context: BaseContext) -> UnsetType | dict[str, object] | None:
+        """Accept a socket that the router signed, with the viewer of its connection init."""
+        params = context.connection_params or {}
+        authorization = str(params.get("authorization") or "")
+        proof = verify_proof(
+            self._runtime.settings.gateway_secrets,
+            str(params.get(SIGNATURE_HEADER) or ""),
+            authorization.encode(),
+            skew=WEBSOCKET_SKEW_SECONDS,
+        )
+        if proof is None:
+            raise ConnectionRejectionError({"reason": "Only the router may ask."})
+        try:
+            context.viewer = await self._viewer(authorization, ip=proof.ip, user_agent=None)
+        except DomainError as error:
+            raise ConnectionRejectionError({"reason": error.message}) from error
+        return await super().on_ws_connect(context)
+
+    def encode_json(self, data: object) -> str:
+        """JSON by orjson, as text: WebSocket clients expect text frames."""
+        return orjson.dumps(data).decode()
+
+    def create_response(
+        self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
+    ) -> Response:
+        """JSON by orjson, without the detour through text."""
+        headers: Mapping[str, str] = dict(sub_response.headers)
+        return Response(
+            orjson.dumps(response_data),
+            sub_response.status_code or 200,
+            dict(headers),
+            "application/json",
+        )
+
+
+def schema_of(endpoint: Endpoint) -> Schema:
+    """The schema that an endpoint serves."""
+    return endpoint._subgraph.schema

@@ -1,0 +1,75 @@
+"""Relay connections of our own: Strawberry's `PageInfo` is not shareable, and has no `nodes`."""
+
+from typing import Generic, Self, TypeVar
+
+import strawberry
+
+from shared.pages import Page
+
+T = TypeVar("T")
+
+
+@strawberry.federation.type(shareable=True, description="Where a page lies within its list.")
+class PageInfo:
+    has_next_page: bool = strawberry.field(description="Whether more follows this page.")
+    has_previous_page: bool = strawberry.field(description="Whether something precedes this page.")
+    start_cursor: str | None = strawberry.field(description="Cursor of the first edge.")
+    end_cursor: str | None = strawberry.field(description="Cursor of the last edge.")
+
+    @classmethod
+    def of(cls, page: Page[T]) -> Self:
+        """From a page of rows."""
+        return cls(
+            has_next_page=page.has_next,
+            has_previous_page=page.has_previous,
+            start_cursor=page.cursors[0] if page.cursors else None,
+            end_cursor=page.cursors[-1] if page.cursors else None,
+        )
+
+
+@strawberry.federation.type(shareable=True, description="One entry of a list with its cursor.")
+class Edge(Generic[T]):
+    cursor: str = strawberry.field(description="Opaque place of this entry in the list.")
+    node: T = strawberry.field(description="The entry.")
+
+
+@strawberry.federation.type(shareable=True, description="One page of a list.")
+class Connection(Generic[T]):
+    edges: list[Edge[T]] = strawberry.field(description="The entries with their cursors.")
+    nodes: list[T] = strawberry.field(description="The entries without cursors.")
+    page_info: PageInfo = strawberry.field(description="Where this page lies within the list.")
+
+    @classmethod
+    def of(cls, page: Page[T]) -> Self:
+        """From a page of GraphQL objects."""
+        edges = [
+            Edge(cursor=cursor, node=node)
+            for cursor, node in zip(page.cursors, page.items, strict=True)
+        ]
+        return cls(edges=edges, nodes=page.items, page_info=PageInfo.of(page))
+
+
+@strawberry.federation.type(shareable=True, description="One entry that another subgraph owns.")
+class ReferenceEdge(Generic[T]):
+    cursor: str = strawberry.field(description="Opaque place of this entry in the list.")
+    node: T | None = strawberry.field(
+        description="The entry; null while its owner does not answer."
+    )
+
+
+@strawberry.federation.type(
+    shareable=True, description="One page of a list whose entries another subgraph owns."
+)
+class ReferenceConnection(Generic[T]):
+    edges: list[ReferenceEdge[T]] = strawberry.field(description="The entries with their cursors.")
+    nodes: list[T | None] = strawberry.field(description="The entries without cursors.")
+    page_info: PageInfo = strawberry.field(description="Where this page lies within the list.")
+
+    @classmethod
+    def of(cls, page: Page[T]) -> Self:
+        """From a page of references."""
+        edges = [
+            ReferenceEdge(cursor=cursor, node=node)
+            for cursor, node in zip(page.cursors, page.items, strict=True)
+        ]
+        return cls(edges=edges, nodes=list(page.items), page_info=PageInfo.of(page))

@@ -1,0 +1,61 @@
+"""What each request carries: who asks, the subgraph's runtime, and its loaders."""
+
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Self, TypeVar, cast
+
+from strawberry.dataloader import DataLoader
+
+from shared.db import ReadSession, WriteSession
+from shared.runtime import Runtime
+from shared.viewer import Viewer
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+@dataclass
+class BaseContext:
+    """Extended by each subgraph; never shared between requests."""
+
+    viewer: Viewer
+    runtime: Runtime
+    language: str | None = None
+    _loaders: dict[Hashable, DataLoader[Any, Any]] = field(default_factory=dict)
+    # Set by Strawberry on WebSockets: the payload of the connection init.
+    connection_params: dict[str, Any] | None = None
+
+    def read(self) -> AbstractAsyncContextManager[ReadSession]:
+        """A short session for one read or one loader batch."""
+        return self.runtime.database.read()
+
+    def write(self) -> AbstractAsyncContextManager[WriteSession]:
+        """One transaction, for one mutation field."""
+        return self.runtime.database.write()
+
+    def loader(
+        self,
+        load: Callable[..., Awaitable[Sequence[V]]],
+        **arguments: Hashable,
+    ) -> DataLoader[Any, V]:
+        """The request's loader of one relation with one set of arguments.
+
+        `load(session, keys, **arguments)` gives one value per key, in order: one statement per
+        relation per request, whatever the number of parents.
+        """
+        key = (load, *sorted(arguments.items()))
+        found = self._loaders.get(key)
+        if found is None:
+
+            async def batch(keys: list[Any]) -> Sequence[V]:
+                async with self.read() as session:
+                    return await load(session, keys, **arguments)
+
+            found = self._loaders[key] = DataLoader(load_fn=batch)
+        return cast("DataLoader[Any, V]", found)
+
+    def forget(self) -> Self:
+        """Drop what loaders remember, after a write in the same request."""
+        self._loaders.clear()
+        return self

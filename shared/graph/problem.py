@@ -1,0 +1,68 @@
+"""Refusals as data: what a mutation answers when a rule says no."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from typing import Any
+
+import strawberry
+from strawberry.types.enum import EnumValue, StrawberryEnumDefinition
+from strawberry.types.field import StrawberryField
+
+from shared.errors import DomainError
+
+
+@strawberry.enum(description="Why something was refused; each subgraph adds its own codes.")
+class ProblemCode(Enum):
+    INTERNAL = "INTERNAL"
+
+
+@strawberry.federation.type(
+    shareable=True, description="A refusal that the caller can understand and mend."
+)
+class Problem:
+    code: ProblemCode = strawberry.field(description="What was refused, for programs.")
+    message: str = strawberry.field(description="What was refused, for people.")
+    field: str | None = strawberry.field(description="The argument at fault, when it is one.")
+
+
+class ProblemHandler(strawberry.ExceptionHandler[DomainError, Problem]):
+    """Answers a DomainError with a Problem wherever the field's type has one."""
+
+    def handle(
+        self, exception: DomainError, *, field: StrawberryField, info: strawberry.Info[Any, Any]
+    ) -> Problem:
+        # The enum's values are plain strings at run time, collected from the error classes.
+        code: Any = exception.code
+        return Problem(code=code, message=exception.message, field=exception.field)
+
+
+def _error_classes(subgraph: str) -> Iterator[type[DomainError]]:
+    pending: list[type[DomainError]] = [DomainError]
+    while pending:
+        error = pending.pop()
+        pending += error.__subclasses__()
+        module = error.__module__
+        if module.startswith(("shared.", f"subgraphs.{subgraph}.")):
+            yield error
+
+
+@contextmanager
+def problem_codes_of(subgraph: str) -> Iterator[None]:
+    """Give `ProblemCode` the codes of one subgraph's errors while its schema is built.
+
+    Several subgraphs live in one process, so the shared enum's values may not be fixed once for all.
+    """
+    definition: StrawberryEnumDefinition = ProblemCode.__strawberry_definition__  # type: ignore[attr-defined]
+    before = definition.values
+    codes = {
+        error.code: (error.__doc__ or "").split("\n", 1)[0] for error in _error_classes(subgraph)
+    }
+    codes["INTERNAL"] = "Something unexpected went wrong; it was logged under the request's id."
+    definition.values = [
+        EnumValue(name=code, value=code, description=text) for code, text in sorted(codes.items())
+    ]
+    try:
+        yield
+    finally:
+        definition.values = before

@@ -1,0 +1,82 @@
+"""Scalars and value types that all subgraphs share."""
+
+import re
+from datetime import datetime
+from typing import Any, NewType
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.types.scalar import ScalarDefinition
+
+MinorUnits = NewType("MinorUnits", int)
+Currency = NewType("Currency", str)
+
+SAFE_INTEGER = 2**53 - 1
+_CURRENCY = re.compile(r"[A-Z]{3}")
+
+
+def _refuse(message: str) -> GraphQLError:
+    return GraphQLError(message, extensions={"code": "INVALID_INPUT"})
+
+
+def _minor_units(value: Any) -> MinorUnits:
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > SAFE_INTEGER:
+        raise _refuse(f"MinorUnits is a whole number within ±{SAFE_INTEGER}.")
+    return MinorUnits(value)
+
+
+def _currency(value: Any) -> Currency:
+    if not isinstance(value, str) or not _CURRENCY.fullmatch(value):
+        raise _refuse("Currency is an ISO 4217 code of three capital letters.")
+    return Currency(value)
+
+
+def _date_time(value: Any) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise _refuse("DateTime is an RFC 3339 time, such as 2026-11-21T09:30:00Z.") from None
+    if moment.tzinfo is None:
+        raise _refuse("DateTime needs an offset, such as Z or +02:00.")
+    return moment
+
+
+def _write_date_time(value: datetime) -> str:
+    return value.isoformat().replace("+00:00", "Z")
+
+
+SCALARS: dict[object, ScalarDefinition] = {
+    MinorUnits: strawberry.scalar(
+        name="MinorUnits",
+        description="A whole number of a currency's smallest units, within ±(2^53 − 1).",
+        serialize=_minor_units,
+        parse_value=_minor_units,
+    ),
+    Currency: strawberry.scalar(
+        name="Currency",
+        description="An ISO 4217 currency code, such as USD.",
+        serialize=_currency,
+        parse_value=_currency,
+    ),
+    datetime: strawberry.scalar(
+        name="DateTime",
+        description="A moment in time, RFC 3339 with an offset.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
+        serialize=_write_date_time,
+        parse_value=_date_time,
+    ),
+}
+
+
+@strawberry.federation.type(
+    shareable=True, description="An amount of money in whole minor units; never a float."
+)
+class Money:
+    amount: MinorUnits = strawberry.field(description="In minor units: 1999 is 19.99 USD.")
+    currency: Currency = strawberry.field(description="The currency of the amount.")
+
+
+@strawberry.input(description="An amount of money in whole minor units.")
+class MoneyInput:
+    amount: MinorUnits = strawberry.field(description="In minor units: 1999 is 19.99 USD.")
+    currency: Currency = strawberry.field(description="The currency of the amount.")

@@ -1,0 +1,224 @@
+"""Pages by key cursors: stable under writes, where offsets skip and repeat.
+
+A cursor is the sort key of one row. `keyset` serves one list; `keyset_by_parent` serves the same
+page of many parents in one statement. Free of GraphQL, since services take it.
+"""
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import orjson
+import sqlalchemy as sa
+
+from shared.db import ReadSession
+from shared.errors import InvalidInput
+
+T = TypeVar("T")
+U = TypeVar("U")
+MOST = 100
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """What part of a list is wanted, checked. Hashable, so that loaders can share it."""
+
+    size: int
+    backward: bool = False
+    cursor: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        first: int | None,
+        after: str | None,
+        last: int | None,
+        before: str | None,
+        default: int = 20,
+    ) -> "PageRequest":
+        """Check Relay's four arguments. Raises InvalidInput that names the argument and the limit."""
+        if first is not None and last is not None:
+            raise InvalidInput("Give first or last, not both.", field="last")
+        if (last is not None or before is not None) and (first is not None or after is not None):
+            raise InvalidInput("Give first/after or last/before, not a mix.", field="before")
+        backward = last is not None or before is not None
+        name, size = ("last", last) if backward else ("first", first)
+        if size is not None and not 0 <= size <= MOST:
+            raise InvalidInput(f"{name} must be between 0 and {MOST}.", field=name)
+        return cls(
+            size=default if size is None else size,
+            backward=backward,
+            cursor=before if backward else after,
+        )
+
+
+@dataclass
+class Page(Generic[T]):
+    """One page in the list's own order, whichever direction it was read in."""
+
+    items: list[T] = field(default_factory=list)
+    cursors: list[str] = field(default_factory=list)
+    has_next: bool = False
+    has_previous: bool = False
+    total: int | None = None
+
+    def map(self, convert: Callable[[T], U]) -> "Page[U]":
+        """The same page of other things."""
+        return Page(
+            [convert(item) for item in self.items],
+            self.cursors,
+            self.has_next,
+            self.has_previous,
+            self.total,
+        )
+
+
+@dataclass(frozen=True)
+class Order:
+    """A total order: columns with their direction, the last one unique. None of them nullable."""
+
+    columns: tuple[tuple[sa.ColumnElement[Any], bool], ...]  # (column, descending)
+
+    @classmethod
+    def by(cls, *columns: Any) -> "Order":
+        """From columns and `column.desc()` expressions."""
+        found = []
+        for column in columns:
+            unary = isinstance(column, sa.UnaryExpression)
+            found.append((column.element, True) if unary else (sa.inspect(column), False))
+        return cls(
+            tuple(
+                (c.__clause_element__() if hasattr(c, "__clause_element__") else c, d)
+                for c, d in found
+            )
+        )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return {"t": value.isoformat()}
+    if isinstance(value, UUID):
+        return {"u": str(value)}
+    return value
+
+
+def _rich(value: Any) -> Any:
+    if isinstance(value, dict):
+        return datetime.fromisoformat(value["t"]) if "t" in value else UUID(value["u"])
+    return value
+
+
+def encode_cursor(values: Sequence[Any]) -> str:
+    """An opaque, URL-safe cursor for the sort key of one row."""
+    return base64.urlsafe_b64encode(orjson.dumps([_plain(v) for v in values])).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, order: Order, *, argument: str) -> list[Any]:
+    """The sort key in a cursor. Raises InvalidInput for one that is not of this list."""
+    try:
+        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        values = [_rich(v) for v in orjson.loads(raw)]
+        if len(values) != len(order.columns):
+            raise ValueError(cursor)
+        for value, (column, _) in zip(values, order.columns, strict=True):
+            wanted = column.type.python_type
+            if not isinstance(value, (int, float) if wanted is float else wanted):
+                raise TypeError(cursor)
+    except (ValueError, TypeError, KeyError, UnicodeError):
+        raise InvalidInput(f"{argument} is not a cursor of this list.", field=argument) from None
+    return values
+
+
+def _beyond(order: Order, values: list[Any], *, backward: bool) -> sa.ColumnElement[bool]:
+    """Rows after the key (before it, when backward): a > x OR (a = x AND b > y) …"""
+    options = []
+    for i, (column, descending) in enumerate(order.columns):
+        equal = [c == v for (c, _), v in zip(order.columns[:i], values[:i], strict=True)]
+        further = column < values[i] if descending != backward else column > values[i]
+        options.append(sa.and_(*equal, further))
+    return sa.or_(*options)
+
+
+def _prepared(statement: sa.Select[Any], order: Order, page: PageRequest) -> sa.Select[Any]:
+    if page.cursor is not None:
+        argument = "before" if page.backward else "after"
+        key = decode_cursor(page.cursor, order, argument=argument)
+        statement = statement.where(_beyond(order, key, backward=page.backward))
+    for column, descending in order.columns:
+        statement = statement.order_by(
+            column.desc() if descending != page.backward else column.asc()
+        )
+    # One row more than asked for tells whether the list goes on.
+    return statement.limit(page.size + 1)
+
+
+def _page(rows: list[Any], keys: list[Sequence[Any]], page: PageRequest) -> Page[Any]:
+    more = len(rows) > page.size
+    rows, keys = rows[: page.size], keys[: page.size]
+    if page.backward:
+        rows, keys = rows[::-1], keys[::-1]
+    return Page(
+        items=rows,
+        cursors=[encode_cursor(key) for key in keys],
+        has_next=page.cursor is not None if page.backward else more,
+        has_previous=more if page.backward else page.cursor is not None,
+    )
+
+
+async def keyset(
+    session: ReadSession, statement: sa.Select[Any], order: Order, page: PageRequest
+) -> Page[Any]:
+    """One page of a select whose first column is the item. One statement."""
+    keys = [column for column, _ in order.columns]
+    prepared = _prepared(statement.add_columns(*keys), order, page)
+    rows = (await session.execute(prepared)).all()
+    width = len(keys)
+    return _page([row[0] for row in rows], [tuple(row[-width:]) for row in rows], page)
+
+
+async def keyset_by_parent(
+    session: ReadSession,
+    statement: sa.Select[Any],
+    order: Order,
+    page: PageRequest,
+    *,
+    parent: Any,
+    parents: Sequence[UUID],
+) -> list[Page[Any]]:
+    """The same page for each parent, in the order of `parents`. One statement (LATERAL join).
+
+    `statement` selects one ORM entity, `parent` is the column that holds the parent's id.
+    """
+    entity = statement.column_descriptions[0]["entity"]
+    wanted = sa.func.unnest(sa.cast(list(parents), sa.ARRAY(sa.Uuid))).table_valued("id").alias("p")
+    keys = [column.label(f"_key_{i}") for i, (column, _) in enumerate(order.columns)]
+    inner = _prepared(statement.add_columns(*keys), order, page).where(
+        parent == sa.cast(wanted.c.id, sa.Uuid)
+    )
+    lateral = inner.lateral("rows_of_parent")
+    rows = (
+        await session.execute(
+            sa.select(
+                sa.orm.aliased(entity, lateral),
+                wanted.c.id,
+                *(lateral.c[key.name] for key in keys),
+            )
+            .select_from(wanted)
+            .join(lateral, sa.true())
+        )
+    ).all()
+    grouped: dict[UUID, list[Any]] = {}
+    for row in rows:
+        grouped.setdefault(row[1], []).append(row)
+    return [
+        _page(
+            [row[0] for row in grouped.get(id_, [])],
+            [tuple(row[2:]) for row in grouped.get(id_, [])],
+            page,
+        )
+        for id_ in parents
+    ]

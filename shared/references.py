@@ -1,0 +1,118 @@
+"""The local reference of a user, fed by identity's compacted topic, as most subgraphs keep it.
+
+A row is written only by a newer version. An id that is met before its event gets a stub, which
+the event fills in. An erased user keeps a marker row, so that late events stay dropped.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.db import ReadSession, WriteSession
+from shared.errors import Unauthenticated
+from shared.events.identity import UserState
+from shared.viewer import Viewer
+
+BLOCKED = frozenset({"SUSPENDED", "DEACTIVATED", "ERASED"})
+
+
+class UserRefColumns:
+    """Columns of `user_refs`; a subgraph declares `class UserRef(UserRefColumns, Base)`."""
+
+    __tablename__: ClassVar[Any] = "user_refs"
+
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)
+    first_name: Mapped[str] = mapped_column(server_default="")
+    last_name: Mapped[str] = mapped_column(server_default="")
+    roles: Mapped[list[str]] = mapped_column(ARRAY(sa.Text), server_default="{}")
+    status: Mapped[str] = mapped_column(server_default="UNKNOWN")
+    auth_version: Mapped[int] = mapped_column(sa.BigInteger, server_default="0")
+    time_zone: Mapped[str] = mapped_column(server_default="UTC")
+    locale: Mapped[str] = mapped_column(server_default="en")
+    # 0 is a stub: the id is known, its event is not here yet.
+    version: Mapped[int] = mapped_column(sa.BigInteger, server_default="0")
+
+    @property
+    def name(self) -> str:
+        """The name to show."""
+        return f"{self.first_name} {self.last_name}".strip()
+
+
+async def upsert_user_refs(
+    session: WriteSession, table: type[UserRefColumns], events: Sequence[UserState]
+) -> None:
+    """Bring rows up to the newest version of each user, in one statement."""
+    newest: dict[UUID, UserState] = {}
+    for event in events:
+        known = newest.get(event.user_id)
+        if known is None or event.version > known.version:
+            newest[event.user_id] = event
+    statement = insert(table).values(
+        [
+            {
+                "user_id": event.user_id,
+                "first_name": event.first_name,
+                "last_name": event.last_name,
+                "roles": list(event.roles),
+                "status": event.status,
+                "auth_version": event.ver,
+                "time_zone": event.time_zone,
+                "locale": event.locale,
+                "version": event.version,
+            }
+            # Sorted, so that two consumers lock rows in the same order.
+            for event in sorted(newest.values(), key=lambda event: event.user_id)
+        ]
+    )
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["user_id"],
+            set_={
+                name: statement.excluded[name]
+                for name in sa.inspect(table).columns.keys()
+                if name != "user_id"
+            },
+            where=statement.excluded.version > table.version,
+        )
+    )
+
+
+async def ensure_user_refs(
+    session: WriteSession, table: type[UserRefColumns], user_ids: Sequence[UUID]
+) -> None:
+    """Stubs for ids that have no row yet."""
+    if user_ids:
+        await session.execute(
+            insert(table)
+            .values([{"user_id": user_id} for user_id in sorted(set(user_ids))])
+            .on_conflict_do_nothing()
+        )
+
+
+async def authorize_by_reference(
+    session: ReadSession, viewer: Viewer, table: type[UserRefColumns]
+) -> Viewer:
+    """The viewer with the roles that the reference holds. Raises Unauthenticated when blocked.
+
+    A user whose event is not here yet is taken at the token's word: it is minutes old at most.
+    """
+    if viewer.user_id is None:
+        return viewer
+    row = (
+        await session.execute(
+            sa.select(table.status, table.roles, table.auth_version).where(
+                table.user_id == viewer.user_id
+            )
+        )
+    ).one_or_none()
+    if row is None or row.status == "UNKNOWN":
+        return viewer
+    if row.status in BLOCKED:
+        raise Unauthenticated("This account is not active.")
+    if row.auth_version <= viewer.version:
+        return viewer
+    return viewer.with_state(roles=frozenset(row.roles), version=row.auth_version)

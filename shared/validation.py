@@ -1,0 +1,62 @@
+"""Checks of single values that a caller gave; each refusal names the field."""
+
+import re
+from zoneinfo import available_timezones
+
+from email_validator import EmailNotValidError, validate_email
+
+from shared.errors import InvalidInput
+
+# What PostgreSQL cannot store (NUL) and what has no place in a line of text.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def text(value: str, *, field: str, most: int, least: int = 0, lines: bool = False) -> str:
+    """The trimmed text. Raises InvalidInput for control characters or a length out of bounds.
+
+    `lines` allows tabs and line breaks; lengths count characters.
+    """
+    value = value.strip()
+    if _CONTROL.search(value) or (not lines and re.search(r"[\t\r\n]", value)):
+        raise InvalidInput(f"{field} holds characters that are not allowed.", field=field)
+    if len(value) < least:
+        wanted = "must not be empty" if least == 1 else f"needs at least {least} characters"
+        raise InvalidInput(f"{field} {wanted}.", field=field)
+    if len(value) > most:
+        raise InvalidInput(f"{field} may have at most {most} characters.", field=field)
+    return value
+
+
+def optional_text(
+    value: str | None, *, field: str, most: int, least: int = 0, lines: bool = False
+) -> str | None:
+    """Like `text`; None and blank text become None."""
+    if value is None or not value.strip():
+        return None
+    return text(value, field=field, most=most, least=least, lines=lines)
+
+
+def email(value: str, *, field: str = "email") -> str:
+    """The address as written but normalised (RFC 5321 lengths). Raises InvalidInput.
+
+    No DNS is asked: that would be slow, and would fail where there is no network.
+    """
+    value = text(value, field=field, least=3, most=254)
+    try:
+        return validate_email(value, check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError:
+        raise InvalidInput(f"{field} is not an e-mail address.", field=field) from None
+
+
+def time_zone(value: str, *, field: str = "timeZone") -> str:
+    """An IANA zone name. Raises InvalidInput."""
+    if value not in available_timezones():
+        raise InvalidInput(f"{field} is not an IANA time zone.", field=field)
+    return value
+
+
+def between(value: int, *, field: str, least: int, most: int) -> int:
+    """A whole number within bounds. Raises InvalidInput that names them."""
+    if not least <= value <= most:
+        raise InvalidInput(f"{field} must be between {least} and {most}.", field=field)
+    return value

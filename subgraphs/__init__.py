@@ -1,0 +1,1 @@
+"""One flat folder per domain; see CONTRIBUTING.md."""
