@@ -7,12 +7,14 @@ const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-
 
 /** Start the record of one call; the plugins fill in `viewer` and `authorization`. */
 export function newCall(req, { trustedProxies, transport }) {
-  const parent = TRACEPARENT.exec(req.headers.traceparent ?? '');
+  // The headers of a WebSocket belong to the connection; each operation on it is a call of its own.
+  const headers = transport === 'ws' ? {} : req.headers;
+  const parent = TRACEPARENT.exec(headers.traceparent ?? '');
   const traceparent = parent
     ? parent[0]
     : `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-00`;
   return {
-    id: requestId(req.headers['x-request-id']),
+    id: requestId(headers['x-request-id']),
     ip: clientIp(req, trustedProxies),
     transport,
     traceparent,
@@ -20,6 +22,7 @@ export function newCall(req, { trustedProxies, transport }) {
     remoteParent: parent !== null,
     language: req.headers['accept-language'],
     startedAt: performance.now(),
+    operationType: undefined,
     viewer: undefined,
     authorization: undefined,
     span: undefined,

@@ -1,4 +1,7 @@
 // W3C trace context always; OpenTelemetry spans (request, subgraph request) only when exported.
+// Carries the span of a subgraph request from the executor to the fetch beneath it.
+const SPAN = Symbol('span');
+
 /** Tracing that only passes the trace on, or the exporting kind when an endpoint is set. */
 export async function createTracing(config) {
   if (!config.otlpEndpoint) return passOn;
@@ -37,7 +40,6 @@ async function exporting({ otlpEndpoint, traceRatio, serviceName }) {
     const { traceId, spanId, traceFlags } = span.spanContext();
     return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;
   };
-  const subgraphSpans = new WeakMap();
 
   return {
     begin(call, name) {
@@ -52,21 +54,29 @@ async function exporting({ otlpEndpoint, traceRatio, serviceName }) {
       call.span.end();
     },
     plugin: {
-      onSubgraphExecute({ subgraphName, executionRequest }) {
-        const { call } = executionRequest.context ?? {};
-        if (!call?.span) return undefined;
-        const parent = trace.setSpan(ROOT_CONTEXT, call.span);
-        const options = { kind: SpanKind.CLIENT, attributes: { 'edtech.subgraph': subgraphName } };
-        const span = tracer.startSpan(`subgraph ${subgraphName}`, options, parent);
-        subgraphSpans.set(executionRequest, span);
-        return ({ result }) => {
-          if (result?.errors?.length) span.setStatus({ code: SpanStatusCode.ERROR });
-          span.end();
-        };
+      // Registered first, hence innermost: a repeated request is a span of its own.
+      onSubgraphExecute({ subgraphName, executor, setExecutor }) {
+        setExecutor(async (request) => {
+          const { call } = request.context ?? {};
+          if (!call?.span) return executor(request);
+          const parent = trace.setSpan(ROOT_CONTEXT, call.span);
+          const span = tracer.startSpan(`subgraph ${subgraphName}`, { kind: SpanKind.CLIENT }, parent);
+          span.setAttribute('edtech.subgraph', subgraphName);
+          try {
+            const result = await executor({ ...request, [SPAN]: span });
+            if (result?.errors?.length) span.setStatus({ code: SpanStatusCode.ERROR });
+            return result;
+          } catch (error) {
+            span.setStatus({ code: SpanStatusCode.ERROR });
+            throw error;
+          } finally {
+            span.end();
+          }
+        });
       },
     },
-    traceparent(call, executionRequest) {
-      const span = subgraphSpans.get(executionRequest) ?? call.span;
+    traceparent(call, request) {
+      const span = request?.[SPAN] ?? call.span;
       return span ? headerOf(span) : call.traceparent;
     },
     close: () => provider.shutdown(),

@@ -1,1 +1,1 @@
-"""The platform library: what every subgraph stands on. No domain rules, no tables of any subgraph."""
+"""The platform library that every subgraph stands on: no domain rules, no tables of its own."""

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool
-from sqlalchemy import TIMESTAMP, DateTime, MetaData, Text, Uuid, func
+from sqlalchemy import TIMESTAMP, URL, DateTime, MetaData, Text, Uuid, func
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Mapped, mapped_column
@@ -39,7 +39,7 @@ def new_metadata() -> MetaData:
 
 
 class Timestamps:
-    """`created_at` and `updated_at`; a trigger keeps the second one (shared/migrations/triggers.py)."""
+    """`created_at` and `updated_at`; a trigger keeps the second (shared/migrations/triggers.py)."""
 
     created_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.clock_timestamp(), sort_order=900
@@ -79,7 +79,7 @@ def violated_constraint(error: IntegrityError) -> str | None:
 
 @contextmanager
 def _as_domain_errors() -> Iterator[None]:
-    """A database that is away, slow or given unstorable text is a refusal that callers understand."""
+    """A database that is away, slow or given unstorable text is a refusal, not an accident."""
     try:
         yield
     except IntegrityError:
@@ -94,6 +94,18 @@ def _as_domain_errors() -> Iterator[None]:
         raise
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise Unavailable("The database is not available.") from error
+
+
+def sync_url(settings: SubgraphSettings) -> URL:
+    """The address for tools that are not asynchronous (migrations), without the timeouts."""
+    return URL.create(
+        "postgresql+psycopg",
+        username=settings.login,
+        password=settings.db_password.get_secret_value(),
+        host=settings.db_host,
+        port=settings.db_port,
+        database=settings.database,
+    )
 
 
 class Database:

@@ -77,13 +77,13 @@ def replay(body: bytes, receive: Receive) -> Receive:
 
 
 class Gate:
-    """ASGI middleware: lets in what the router signed, and names the request for logs and events."""
+    """ASGI middleware: lets in what the router signed, and names the request for logs."""
 
     def __init__(self, app: Any, secrets: list[bytes], *, open_paths: tuple[str, ...] = ()) -> None:
         self._app, self._secrets, self._open = app, secrets, open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 401 to an HTTP request that the router did not sign; WebSockets prove themselves."""
+        """Answer 401 to what the router did not sign; WebSockets prove themselves."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

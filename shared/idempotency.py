@@ -18,9 +18,6 @@ from shared.errors import Conflict
 from shared.validation import text
 from shared.viewer import Viewer
 
-LIFETIME_HOURS = 24
-
-
 _CLAIM = sa.text(
     "INSERT INTO idempotency_keys (viewer, operation, key, request_hash)"
     " VALUES (:viewer, :operation, :key, :hash)"
@@ -35,8 +32,7 @@ _SETTLE = sa.text(
     " WHERE viewer = :viewer AND operation = :operation AND key = :key"
 )
 PURGE = sa.text(
-    "DELETE FROM idempotency_keys"
-    f" WHERE created_at < clock_timestamp() - interval '{LIFETIME_HOURS} hours'"
+    "DELETE FROM idempotency_keys WHERE created_at < clock_timestamp() - interval '24 hours'"
 )
 
 

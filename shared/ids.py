@@ -15,7 +15,7 @@ def new_id() -> UUID:
 
 
 def parse_id_or_none(value: str) -> UUID | None:
-    """The identifier in canonical form, or None: an unknown id is answered with null, not an error."""
+    """The identifier in canonical form, or None: an unknown id is answered with null."""
     try:
         parsed = UUID(value)
     except ValueError:

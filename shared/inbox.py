@@ -5,7 +5,7 @@ dead letter: a row to look at and a record on `<topic>.dlq`, again in one transa
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import UUID
@@ -222,10 +222,9 @@ async def bury(session: WriteSession, handlers: Handlers, record: Record, reason
     }
     if (await session.execute(_BURY, row)).scalar() is None:
         return
-    try:
-        await session.execute(_CLAIM, {"ids": [UUID(row["event_id"] or "")]})
-    except ValueError:
-        pass  # Without an id there is nothing that could come again.
+    # Without an id there is nothing that could come again.
+    with suppress(ValueError):
+        await session.execute(_CLAIM, {"ids": [UUID(record.header("ce_id") or "")]})
     forwarded = {
         "dlq_consumer": handlers.consumer,
         "dlq_reason": reason[:500],

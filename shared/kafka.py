@@ -44,7 +44,7 @@ class Outgoing:
 
 
 class Producer:
-    """Sends batches, in order per key. A batch that was not confirmed raises, and may be sent again."""
+    """Sends batches, in order per key; one that was not confirmed raises, and may be sent again."""
 
     def __init__(self, brokers: str) -> None:
         self._brokers = brokers

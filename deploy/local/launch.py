@@ -23,7 +23,7 @@ def main() -> None:
     if os.getppid() != parent:  # The parent died before the line above could take effect.
         sys.exit("The parent process has ended.")
     try:
-        os.execv(sys.argv[5], sys.argv[5:])
+        os.execv(sys.argv[5], sys.argv[5:])  # noqa: S606 - no shell is wanted
     except OSError as error:
         sys.exit(f"{sys.argv[5]} cannot be run: {error.strerror}")
 

@@ -7,7 +7,6 @@ import asyncio
 import itertools
 import sys
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from email import message_from_bytes
@@ -46,10 +45,9 @@ class Mail(Service):
         port: int | None = None,
         http_port: int | None = None,
         progress: Progress = silent,
-        keep_open: Sequence[int] = (),
     ) -> None:
         """`port` is SMTP's."""
-        super().__init__(directory, port=port, progress=progress, keep_open=keep_open)
+        super().__init__(directory, port=port, progress=progress)
         self.http_port = http_port or free_port()
 
     @property

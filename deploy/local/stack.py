@@ -46,22 +46,19 @@ class Stack:
         `durable=False` lets PostgreSQL forget commits at a power cut, for ordinary tests.
         `alongside` is further work to do while the services start, e.g. `router.prepare`.
         """
-        directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.progress = progress
         self._alongside = alongside
-        self._lock = os.open(directory / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-        # Every service inherits the lock, so it is free only when the last of them has ended.
+        self._lock: int | None = None
         given = ports or {}
-        common = {"progress": progress, "keep_open": (self._lock,)}
-        self.postgres = Postgres(directory, port=given.get("postgres"), **common)
+        self.postgres = Postgres(directory, port=given.get("postgres"), progress=progress)
         self.postgres.durable = durable
-        self.kafka = Kafka(directory, port=given.get("kafka"), **common)
-        self.dynamodb = DynamoDB(directory, port=given.get("dynamodb"), **common)
-        self.s3 = S3(directory, port=given.get("s3"), **common)
-        self.valkey = Valkey(directory, port=given.get("valkey"), **common)
+        self.kafka = Kafka(directory, port=given.get("kafka"), progress=progress)
+        self.dynamodb = DynamoDB(directory, port=given.get("dynamodb"), progress=progress)
+        self.s3 = S3(directory, port=given.get("s3"), progress=progress)
+        self.valkey = Valkey(directory, port=given.get("valkey"), progress=progress)
         self.mail = Mail(
-            directory, port=given.get("mail"), http_port=given.get("mail_http"), **common
+            directory, port=given.get("mail"), http_port=given.get("mail_http"), progress=progress
         )
 
     @property
@@ -75,7 +72,6 @@ class Stack:
         Raises LocalServiceError, before anything is started when a port is taken.
         """
         self._take_over()
-        check_free({name: port for s in self.services for name, port in s.ports.items()})
         errors: list[BaseException] = []
 
         def attempt(work: Callable[[], None]) -> None:
@@ -89,6 +85,7 @@ class Stack:
             for work in [*(service.start for service in self.services), *self._alongside]
         ]
         try:
+            check_free({name: port for s in self.services for name, port in s.ports.items()})
             for thread in threads:
                 thread.start()
             while any(thread.is_alive() for thread in threads) and not errors:
@@ -96,11 +93,23 @@ class Stack:
             if errors:
                 raise errors[0]
         except BaseException:
+            self._stop_all()
+            # A service that was just about to start may have missed that.
+            deadline = time.monotonic() + 2
+            for thread in threads:
+                if thread.ident is not None:
+                    thread.join(max(0.0, deadline - time.monotonic()))
             self.stop()
             raise
 
     def stop(self) -> None:
         """Stop all services at once; their data stays."""
+        self._stop_all()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _stop_all(self) -> None:
         threads = [threading.Thread(target=service.stop) for service in self.services]
         for thread in threads:
             thread.start()
@@ -126,24 +135,34 @@ class Stack:
         self.stop()
 
     def _take_over(self) -> None:
-        """Become the owner of the folder; the services of a killed owner get time to end."""
+        """Become the owner of the folder; the services of a killed owner get time to end.
+
+        Every service inherits the lock, so it is free only when the last of them has ended.
+        """
+        if self._lock is not None:
+            raise LocalServiceError(f"The services of {self.directory} run already.")
+        self.directory.mkdir(parents=True, exist_ok=True)
+        lock = os.open(self.directory / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
         deadline = time.monotonic() + WAIT_FOR_LAST_RUN
-        while True:
-            try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                owner = os.pread(self._lock, 20, 0).decode().strip()
+        try:
+            while not _locked(lock):
+                owner = os.pread(lock, 20, 0).decode().strip()
                 alive = owner.isdigit() and Path(f"/proc/{owner}").exists()
                 if alive or time.monotonic() > deadline:
                     raise LocalServiceError(
                         f"{self.directory} is in use by process {owner or 'unknown'}:"
                         " stop that one first (Ctrl-C in its terminal)."
-                    ) from None
+                    )
                 self.progress("Services", "waiting for those of the last run to end")
                 time.sleep(0.2)
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, str(os.getpid()).encode(), 0)
+        except BaseException:
+            os.close(lock)
+            raise
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        self._lock = lock
+        for service in self.services:
+            service.keep_open = (lock,)
 
 
 @contextmanager
@@ -172,3 +191,11 @@ def _remove_abandoned() -> None:
             with (folder / ".lock").open("a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -31,7 +31,8 @@ export function useAdmission({ config, authenticate, rateLimiter, findDocument }
           await rateLimiter.take(rateKey(call));
         }
         const query = findDocument(params, call);
-        if (query !== params.query) setParams({ ...params, query });
+        const { variables, operationName } = params;
+        setParams({ query, variables, operationName });
       } catch (error) {
         if (call.transport === 'http' || !(error instanceof GraphQLError)) throw error;
         setResult({ errors: [error] });

@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 
 
 class Event(BaseModel):
-    """One thing that happened. A subclass names its type, its topic and the field that is its subject."""
+    """One thing that happened; a subclass names its type, its topic and its subject's field."""
 
     model_config = ConfigDict(
         frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True
@@ -48,7 +48,7 @@ def publisher_of(topic: str) -> str:
 
 
 def is_compacted(topic: str) -> bool:
-    """Whether the latest record of a key carries its whole state; occurrences are in `.log.` topics."""
+    """Whether the latest record of a key is its whole state; occurrences are in `.log.` topics."""
     return ".log." not in topic
 
 

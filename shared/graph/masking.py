@@ -12,7 +12,7 @@ UNEXPECTED = "Unexpected error."
 
 
 def mask(errors: Sequence[GraphQLError], subgraph: str) -> list[GraphQLError]:
-    """The errors as they may leave: a code and the request's id on each, accidents logged instead."""
+    """The errors as they may leave: a code and the request's id on each; accidents are logged."""
     return [_mask(error, subgraph) for error in errors]
 
 

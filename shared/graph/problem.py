@@ -51,7 +51,7 @@ def _error_classes(subgraph: str) -> Iterator[type[DomainError]]:
 def problem_codes_of(subgraph: str) -> Iterator[None]:
     """Give `ProblemCode` the codes of one subgraph's errors while its schema is built.
 
-    Several subgraphs live in one process, so the shared enum's values may not be fixed once for all.
+    Several subgraphs live in one process, so the shared enum's values are not fixed for all.
     """
     definition: StrawberryEnumDefinition = ProblemCode.__strawberry_definition__  # type: ignore[attr-defined]
     before = definition.values

@@ -48,7 +48,7 @@ def _write_date_time(value: datetime) -> str:
 SCALARS: dict[object, ScalarDefinition] = {
     MinorUnits: strawberry.scalar(
         name="MinorUnits",
-        description="A whole number of a currency's smallest units, within ±(2^53 − 1).",
+        description="A whole number of a currency's smallest units, within ±(2^53 - 1).",
         serialize=_minor_units,
         parse_value=_minor_units,
     ),

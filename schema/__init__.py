@@ -1,0 +1,1 @@
+"""The schema registry: what is exported, composed and checked; see schema/README.md."""

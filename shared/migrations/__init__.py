@@ -1,0 +1,1 @@
+"""Alembic's environment, used by every section of alembic.ini, and what migrations share."""
