@@ -199,6 +199,8 @@ class Setup:
         import shutil
 
         self.say(f"creating .venv with {PYTHON}")
+        if os.path.lexists(VENV):
+            self.say("removing the .venv that is there: it is incomplete or was made elsewhere")
         if os.path.islink(VENV) or os.path.isfile(VENV):
             os.remove(VENV)
         elif os.path.exists(VENV):

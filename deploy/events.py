@@ -56,7 +56,7 @@ async def opened(subgraph: Subgraph) -> AsyncIterator[Runtime]:
 async def dead_letters(runtime: Runtime) -> list[DeadLetter]:
     """The dead letters that nobody has dealt with, oldest first."""
     async with runtime.database.read() as session:
-        rows = (await session.execute(sa.text(f"{_OPEN} ORDER BY id"))).all()  # noqa: S608
+        rows = (await session.execute(sa.text(f"{_OPEN} ORDER BY id"))).all()
     return [
         DeadLetter(
             id=row.id,
@@ -113,7 +113,7 @@ async def drop(runtime: Runtime, ids: Sequence[int]) -> None:
 
 async def _locked(session: WriteSession, id_: int) -> Any:
     row = (
-        await session.execute(sa.text(f"{_OPEN} AND id = :id FOR UPDATE"), {"id": id_})  # noqa: S608
+        await session.execute(sa.text(f"{_OPEN} AND id = :id FOR UPDATE"), {"id": id_})
     ).one_or_none()
     if row is None:
         raise LookupError(f"There is no open dead letter {id_}.")

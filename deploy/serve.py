@@ -83,8 +83,7 @@ async def serve(
         tasks = [asyncio.create_task(each.serve()) for each in servers]
         tasks += [asyncio.create_task(each.run()) for each in workers]
         if ready is not None:
-            while not all(each.started for each in servers) and not any(t.done() for t in tasks):
-                await asyncio.sleep(0.01)
+            await _until_started(servers, tasks)
             ready()
         stopping = asyncio.create_task(stop.wait())
         # A part that ends by itself ends the process: a supervisor starts it anew.
@@ -102,6 +101,12 @@ async def serve(
     for outcome in outcomes:
         if isinstance(outcome, Exception):
             raise outcome
+
+
+async def _until_started(servers: Sequence[_Server], tasks: Sequence[asyncio.Task[None]]) -> None:
+    # uvicorn only has a flag to look at.
+    while not all(each.started for each in servers) and not any(task.done() for task in tasks):
+        await asyncio.sleep(0.01)
 
 
 @contextlib.asynccontextmanager

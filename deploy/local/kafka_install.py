@@ -88,6 +88,8 @@ def kafka_home(progress: Progress = silent, *, root: Path = tools.TOOLS) -> Kafk
         _format(unfinished, log)
         progress("Kafka", "warming up (once, about ten seconds)")
         _fill_class_cache(unfinished, log)
+        for older in root.glob("kafka-*"):
+            shutil.rmtree(older, ignore_errors=True)
         tools.put_in_place(folder, home.folder)
     return home
 
