@@ -68,7 +68,8 @@ function publishError(error, call, { hideSuggestions, log }) {
   if (limit) extensions.limit = limit;
   if (details) extensions.details = details;
   // Over a WebSocket nobody removes the HTTP hints from the message.
-  if (http && call.transport === 'http') extensions.http = http;
+  // Limits keep their status for every media type, however early they are met.
+  if (http && call.transport === 'http') extensions.http = limit ? { ...http, spec: false } : http;
   const { nodes, source, positions, path } = error;
   return new GraphQLError(message, { nodes, source, positions, path, extensions });
 }
@@ -77,9 +78,15 @@ function publicCode(error, code, http) {
   if (PUBLIC_CODES.has(code)) return code;
   if (TRANSLATED[code]) return TRANSLATED[code];
   if (error.extensions?.public === true) return code;
-  const own = error instanceof GraphQLError && !error.originalError;
   // Refusals of the HTTP layer and wrong variable values are the client's doing and safe to show.
-  if (own && !code && http?.status >= 400 && http.status < 500) return 'INVALID_INPUT';
-  if (own && !code && error.message.startsWith('Variable "$')) return 'INVALID_INPUT';
+  const fromLibrary = error instanceof GraphQLError && !code && !error.path;
+  if (fromLibrary && !error.originalError && http?.status >= 400 && http.status < 500) {
+    return 'INVALID_INPUT';
+  }
+  if (fromLibrary && error.message.startsWith('Variable "$')) return 'INVALID_INPUT';
   return 'INTERNAL';
 }
+
+/** For the gateway's own masking: leave every error as it is until it is published. */
+export const maskError = (error) =>
+  error instanceof GraphQLError ? error : new GraphQLError('', { originalError: error });

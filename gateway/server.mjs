@@ -21,6 +21,7 @@ import { useOutcome } from './plugins/outcome.mjs';
 import { useResilience } from './plugins/resilience.mjs';
 import { useSubgraphErrors } from './plugins/subgraph-errors.mjs';
 import { createRateLimiter } from './rate-limit.mjs';
+import { maskError } from './refusals.mjs';
 import { attachSockets } from './sockets.mjs';
 import { createSupergraph } from './supergraph.mjs';
 import { createTracing } from './tracing.mjs';
@@ -53,6 +54,7 @@ const gateway = createGatewayRuntime({
   executionCancellation: true,
   // Never upstreamTimeout with upstreamRetry: together they end the process when clients leave.
   subgraphErrors: false,
+  maskedErrors: { maskError },
   requestId: false,
   batching: false,
   cors: false,

@@ -120,6 +120,9 @@ def server_properties(*, port: int, controller_port: int, logs: Path) -> str:
         # Consumers join at once, and fault tests may declare one dead sooner than after 6 s.
         "group.initial.rebalance.delay.ms": "0",
         "group.min.session.timeout.ms": "1000",
+        # A killed broker is admitted again only when its old session has ended.
+        "broker.session.timeout.ms": "4000",
+        "broker.heartbeat.interval.ms": "500",
         # Small buffers for the small heap, few threads for a laptop.
         "log.cleaner.dedupe.buffer.size": "8388608",
         "log.index.size.max.bytes": "1048576",

@@ -182,6 +182,15 @@ def run(
         child.kill()
 
 
+def is_running(pid: int) -> bool:
+    """Say whether a process has this pid; one that has ended but was not reaped does not count."""
+    try:
+        # The state follows the program's name, which stands in parentheses and may hold anything.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def _has_ended(pid: int) -> bool:
     """Say whether our child has ended, without reaping it: its pid stays ours until `kill`."""
     try:

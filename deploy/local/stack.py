@@ -17,7 +17,7 @@ from deploy.local.kafka import Kafka
 from deploy.local.mail import Mail
 from deploy.local.ports import check_free
 from deploy.local.postgres import Postgres
-from deploy.local.process import Progress, silent
+from deploy.local.process import Progress, is_running, silent
 from deploy.local.s3 import S3
 from deploy.local.service import Service
 from deploy.local.valkey import Valkey
@@ -147,7 +147,7 @@ class Stack:
         try:
             while not _locked(lock):
                 owner = os.pread(lock, 20, 0).decode().strip()
-                alive = owner.isdigit() and Path(f"/proc/{owner}").exists()
+                alive = owner.isdigit() and is_running(int(owner))
                 if alive or time.monotonic() > deadline:
                     raise LocalServiceError(
                         f"{self.directory} is in use by process {owner or 'unknown'}:"

@@ -132,12 +132,17 @@ def _npm_ci(folder: Path, *, log: Path, tools: Path) -> None:
             [
                 *(node(), npm, "ci", "--ignore-scripts"),
                 *("--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"),
-                *("--fetch-retries=2", "--fetch-retry-mintimeout=1000"),
-                *("--fetch-retry-maxtimeout=5000", "--cache", tools / "npm-cache"),
+                *("--cache", tools / "npm-cache"),
             ],
             log=log,
             timeout=NPM_TIMEOUT,
-            env={**os.environ, "PATH": f"{node().parent}:{os.environ.get('PATH', os.defpath)}"},
+            env={
+                "npm_config_fetch_retries": "2",
+                "npm_config_fetch_retry_mintimeout": "1000",
+                "npm_config_fetch_retry_maxtimeout": "5000",
+                **os.environ,
+                "PATH": f"{node().parent}:{os.environ.get('PATH', os.defpath)}",
+            },
             cwd=folder,
         )
     except LocalServiceError as error:

@@ -15,9 +15,10 @@ export function useAdmission({ config, authenticate, rateLimiter, findDocument }
       const { call, req, res } = serverContext;
       await authenticate(call, req.headers.authorization);
       await rateLimiter.take(rateKey(call), (name, value) => res.setHeader(name, value));
-      if (request.method === 'POST') {
-        setRequestParser(async () => parseJson(await readBody(req, config.limits.bodyBytes)));
-      }
+      const isPost = request.method === 'POST';
+      setRequestParser(async () =>
+        isPost ? parseJson(await readBody(req, config.limits.bodyBytes)) : parseUrl(req.url),
+      );
     },
     async onParams({ context, params, setParams, setResult }) {
       const { call } = context;
@@ -31,7 +32,7 @@ export function useAdmission({ config, authenticate, rateLimiter, findDocument }
           await rateLimiter.take(rateKey(call));
         }
         const query = findDocument(params, call);
-        const { variables, operationName } = params;
+        const { variables, operationName } = checked(params);
         setParams({ query, variables, operationName });
       } catch (error) {
         if (call.transport === 'http' || !(error instanceof GraphQLError)) throw error;
@@ -41,13 +42,39 @@ export function useAdmission({ config, authenticate, rateLimiter, findDocument }
   };
 }
 
-function parseJson(body) {
-  let params;
-  try {
-    params = JSON.parse(body.toString('utf8'));
-  } catch {
-    throw refusal('INVALID_INPUT', 'The request body is not valid JSON.', { status: 400 });
+function checked(params) {
+  const { variables, operationName } = params;
+  const isObject = typeof variables === 'object' && !Array.isArray(variables);
+  if (variables !== undefined && !isObject) {
+    throw refusal('INVALID_INPUT', 'The variables must be a JSON object.', { status: 400 });
   }
+  if (operationName !== undefined && operationName !== null && typeof operationName !== 'string') {
+    throw refusal('INVALID_INPUT', 'The operationName must be a string.', { status: 400 });
+  }
+  return params;
+}
+
+const NAMES = ['query', 'documentId', 'operationName'];
+const JSON_NAMES = ['variables', 'extensions'];
+
+function parseUrl(url) {
+  const given = new URL(url, 'http://router').searchParams;
+  const params = {};
+  for (const name of NAMES) if (given.has(name)) params[name] = given.get(name);
+  for (const name of JSON_NAMES) if (given.has(name)) params[name] = json(given.get(name), name);
+  return params;
+}
+
+function json(text, what) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw refusal('INVALID_INPUT', `The ${what} is not valid JSON.`, { status: 400 });
+  }
+}
+
+function parseJson(body) {
+  const params = json(body.toString('utf8'), 'request body');
   if (Array.isArray(params)) {
     throw refusal('INVALID_INPUT', 'Batches are not accepted: send one operation per request.', {
       status: 400,

@@ -1,7 +1,8 @@
 // The last look at every result: public error codes with the request id, counted and logged once.
 import { isAsyncIterable } from '@graphql-tools/utils';
 import { mapAsyncIterator } from '@whatwg-node/promise-helpers';
-import { getOperationAST } from 'graphql';
+import { Kind, getOperationAST, isNonNullType } from 'graphql';
+import { collectFields } from 'graphql/execution/collectFields.js';
 
 import { publish } from '../refusals.mjs';
 
@@ -23,6 +24,15 @@ export function useOutcome({ config, metrics, log }) {
       const operation = getOperationAST(params.documentAST, context.params?.operationName);
       context.call.operationType = operation?.operation;
     },
+    onExecute() {
+      return {
+        onExecuteDone({ args, result, setResult }) {
+          if (!isAsyncIterable(result) && result?.errors?.length && result.data === undefined) {
+            setResult({ ...result, data: withoutAnswers(args) });
+          }
+        },
+      };
+    },
     onExecutionResult({ result, setResult, context }) {
       const { call } = context;
       if (isAsyncIterable(result)) {
@@ -39,6 +49,28 @@ export function useOutcome({ config, metrics, log }) {
       if (!isAsyncIterable(result)) setResult(face(result, serverContext.call));
     },
   };
+}
+
+// When no subgraph answered, the executor leaves `data` out; the specification wants each nullable
+// root field as null, or `data: null` when one of them may not be null.
+function withoutAnswers({ schema, document, operationName, variableValues }) {
+  const operation = getOperationAST(document, operationName);
+  const root = schema.getRootType(operation.operation);
+  const fragments = {};
+  for (const definition of document.definitions) {
+    if (definition.kind === Kind.FRAGMENT_DEFINITION) {
+      fragments[definition.name.value] = definition;
+    }
+  }
+  const variables = variableValues ?? {};
+  const fields = collectFields(schema, fragments, variables, root, operation.selectionSet);
+  const data = {};
+  for (const [key, [field]] of fields) {
+    const type = root.getFields()[field.name.value]?.type;
+    if (isNonNullType(type)) return null;
+    data[key] = field.name.value === '__typename' ? root.name : null;
+  }
+  return data;
 }
 
 function logOperation(log, call) {

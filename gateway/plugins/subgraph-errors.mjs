@@ -32,11 +32,17 @@ export function useSubgraphErrors({ metrics, log }) {
     }
     const kind = kindOf(error);
     metrics.subgraphErrors.inc({ subgraph, code: kind });
-    const cause = error.originalError?.message;
-    const status = error.extensions?.response?.status;
-    const fields = { subgraph, code, status, cause, path: error.path?.join('.') };
     log.warn(
-      { ...fields, reason: error.message, requestId: call?.id, traceId: call?.traceId },
+      {
+        requestId: call?.id,
+        traceId: call?.traceId,
+        subgraph,
+        code: kind,
+        path: error.path?.join('.'),
+        status: error.extensions?.response?.status,
+        // The text of a resolver's own error can hold anything; the subgraph logs it, we do not.
+        cause: kind === 'INTERNAL' ? undefined : (error.originalError ?? error).message,
+      },
       'subgraph error',
     );
     return new GraphQLError(MESSAGES[kind], { path: error.path, extensions: { code: kind } });

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.errors import LocalServiceError
-from deploy.local.process import ChildProcess, run
+from deploy.local.process import ChildProcess, is_running, run
 from deploy.local.tools import ROOT
 
 STUBBORN = (
@@ -31,7 +31,7 @@ def child(tmp_path: Path, code: str, **options: float) -> ChildProcess:
 
 def gone(pid: int, seconds: float = 20) -> bool:
     deadline = time.monotonic() + seconds
-    while Path(f"/proc/{pid}").exists():
+    while is_running(pid):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)

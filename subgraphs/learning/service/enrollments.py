@@ -1,0 +1,331 @@
+"""Enrolments: seats, progress, completion. Seats equal live enrolments, whatever races."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from shared.db import ReadSession, WriteSession, utc_now
+from shared.errors import Conflict, Forbidden, NotFound
+from shared.events.learning import (
+    EnrollmentActivated,
+    EnrollmentCancelled,
+    EnrollmentCompleted,
+    EnrollmentEvent,
+    UnitCompleted,
+)
+from shared.outbox import publish
+from shared.pages import Order, Page, PageRequest, keyset_by_parent
+from shared.viewer import Viewer
+from subgraphs.learning.models import (
+    Course,
+    CourseStatus,
+    CourseUnit,
+    Enrollment,
+    EnrollmentStatus,
+    UnitProgress,
+)
+from subgraphs.learning.service import users, waitlist
+from subgraphs.learning.service.certificates import issue_certificate
+
+_NEWEST = Order.by(Enrollment.id.desc())
+
+
+class CourseFull(Conflict):
+    """Every seat of the course is taken or offered to somebody else."""
+
+    code = "COURSE_FULL"
+
+
+class AlreadyEnrolled(Conflict):
+    """The student has a seat in the course already."""
+
+    code = "ALREADY_ENROLLED"
+
+
+class PaymentRequired(Conflict):
+    """The course is not free."""
+
+    code = "PAYMENT_REQUIRED"
+
+
+class OwnCourse(Conflict):
+    """Tutors cannot enrol in courses of their own."""
+
+    code = "OWN_COURSE"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a student is; a completed enrolment stays completed when units are added."""
+
+    completed_units: int
+    total_units: int
+
+    @property
+    def percent(self) -> int:
+        """Whole percent, rounded down, so that 100 means all of it."""
+        return 100 * self.completed_units // self.total_units if self.total_units else 0
+
+
+async def lock_open_course(session: WriteSession, course_id: UUID) -> Course:
+    """A course that takes students, locked. Raises NotFound or Conflict."""
+    course = await session.get(Course, course_id, with_for_update=True)
+    if course is None or course.deleted_at is not None or course.status == CourseStatus.DRAFT:
+        raise NotFound("There is no such course.")
+    if course.status != CourseStatus.PUBLISHED:
+        raise Conflict("This course takes no new students.")
+    return course
+
+
+async def enroll_free(session: WriteSession, viewer: Viewer, course_id: UUID) -> Enrollment:
+    """Take a seat in a free course. Raises CourseFull, AlreadyEnrolled, PaymentRequired, …"""
+    student_id = viewer.require_user()
+    course = await lock_open_course(session, course_id)
+    if course.tutor_id == student_id:
+        raise OwnCourse("This is your own course.")
+    if course.price_amount > 0:
+        raise PaymentRequired("This course is not free.")
+    await users.meet(session, student_id)
+    row = (
+        await session.execute(
+            insert(Enrollment)
+            .values(course_id=course.id, student_id=student_id, status=EnrollmentStatus.ACTIVE)
+            .on_conflict_do_update(
+                index_elements=["course_id", "student_id"],
+                set_={
+                    "status": EnrollmentStatus.ACTIVE,
+                    "enrolled_at": sa.func.clock_timestamp(),
+                    "cancelled_at": None,
+                    "version": Enrollment.version + 1,
+                },
+                where=Enrollment.status == EnrollmentStatus.CANCELLED,
+            )
+            .returning(Enrollment)
+        )
+    ).scalar_one_or_none()
+    if row is None:
+        raise AlreadyEnrolled("You are enrolled already.")
+    offered = await waitlist.take_offer(session, course, student_id)
+    if not offered and course.seats_left <= 0:
+        raise CourseFull(f"All {course.max_students} seats are taken.")
+    course.current_students += 1
+    await session.flush()
+    _tell(session, EnrollmentActivated, row)
+    return row
+
+
+async def cancel_enrollment(
+    session: WriteSession, viewer: Viewer, enrollment_id: UUID, *, offer_hours: int
+) -> Enrollment:
+    """Give the seat back; cancelling twice changes nothing. Raises NotFound, Conflict."""
+    course, enrollment = await _locked(session, viewer, enrollment_id)
+    if enrollment.status == EnrollmentStatus.CANCELLED:
+        return enrollment
+    if enrollment.status == EnrollmentStatus.COMPLETED:
+        raise Conflict("A completed course cannot be cancelled.")
+    enrollment.status = EnrollmentStatus.CANCELLED
+    enrollment.cancelled_at = utc_now()
+    enrollment.version += 1
+    course.current_students -= 1
+    await session.flush()
+    _tell(session, EnrollmentCancelled, enrollment)
+    await waitlist.offer_free_seats(session, course, offer_hours=offer_hours)
+    return enrollment
+
+
+async def complete_unit(session: WriteSession, viewer: Viewer, unit_id: UUID) -> Enrollment:
+    """Tick a unit off; the last one completes the course. Twice changes nothing.
+
+    Raises NotFound for who is not enrolled.
+    """
+    student_id = viewer.require_user()
+    found = (
+        await session.execute(
+            sa.select(Enrollment.id)
+            .join(CourseUnit, CourseUnit.course_id == Enrollment.course_id)
+            .where(CourseUnit.id == unit_id, Enrollment.student_id == student_id)
+        )
+    ).scalar_one_or_none()
+    if found is None:
+        raise NotFound("There is no such unit in a course of yours.")
+    course, enrollment = await _locked(session, viewer, found)
+    if enrollment.status == EnrollmentStatus.CANCELLED:
+        raise Conflict("Your enrolment is cancelled.")
+    inserted = await session.scalar(
+        insert(UnitProgress)
+        .from_select(
+            ["enrollment_id", "unit_id"],
+            sa.select(sa.literal(enrollment.id), CourseUnit.id).where(CourseUnit.id == unit_id),
+        )
+        .on_conflict_do_nothing()
+        .returning(UnitProgress.unit_id)
+    )
+    if inserted is None:
+        return enrollment
+    [progress] = await get_progress(session, [enrollment.id])
+    enrollment.version += 1
+    completes = (
+        enrollment.status == EnrollmentStatus.ACTIVE
+        and progress.completed_units == progress.total_units
+    )
+    if completes:
+        enrollment.status = EnrollmentStatus.COMPLETED
+        enrollment.completed_at = utc_now()
+    await session.flush()
+    publish(
+        session,
+        UnitCompleted(
+            enrollment_id=enrollment.id,
+            course_id=course.id,
+            student_id=student_id,
+            unit_id=unit_id,
+            completed_units=progress.completed_units,
+            total_units=progress.total_units,
+            version=enrollment.version,
+        ),
+    )
+    if completes:
+        enrollment.version += 1
+        await session.flush()
+        _tell(session, EnrollmentCompleted, enrollment)
+        await issue_certificate(session, course, enrollment)
+    return enrollment
+
+
+async def _locked(
+    session: WriteSession, viewer: Viewer, enrollment_id: UUID
+) -> tuple[Course, Enrollment]:
+    """The student's own enrolment with its course, locked in the order that all keep."""
+    viewer.require_user()
+    course_id = await session.scalar(
+        sa.select(Enrollment.course_id).where(Enrollment.id == enrollment_id)
+    )
+    if course_id is None:
+        raise NotFound("There is no such enrolment.")
+    course = await session.get_one(Course, course_id, with_for_update=True)
+    enrollment = await session.get_one(Enrollment, enrollment_id, with_for_update=True)
+    if not viewer.may_see_private(enrollment.student_id):
+        raise Forbidden("This enrolment is somebody else's.")
+    return course, enrollment
+
+
+def _tell(session: WriteSession, event: type[EnrollmentEvent], row: Enrollment) -> None:
+    publish(
+        session,
+        event(
+            enrollment_id=row.id,
+            course_id=row.course_id,
+            student_id=row.student_id,
+            version=row.version,
+        ),
+    )
+
+
+def may_see(enrollment: Enrollment, course_tutor: UUID, viewer: Viewer) -> bool:
+    """An enrolment is visible to its student, to the course's tutor and to admins."""
+    return viewer.may_see_private(enrollment.student_id) or viewer.is_user(course_tutor)
+
+
+async def get_enrollments(
+    session: ReadSession, ids: Sequence[UUID], *, viewer: Viewer
+) -> list[Enrollment | None]:
+    """Many enrolments at once, in the order asked for; those not visible are None."""
+    rows = await session.execute(
+        sa.select(Enrollment, Course.tutor_id)
+        .join(Course, Course.id == Enrollment.course_id)
+        .where(Enrollment.id.in_(ids))
+    )
+    found = {row.id: row for row, tutor_id in rows if may_see(row, tutor_id, viewer)}
+    return [found.get(id_) for id_ in ids]
+
+
+async def get_own_enrollments(
+    session: ReadSession, course_ids: Sequence[UUID], *, student_id: UUID
+) -> list[Enrollment | None]:
+    """The student's enrolment in each course."""
+    rows = await session.scalars(
+        sa.select(Enrollment).where(
+            Enrollment.course_id.in_(course_ids), Enrollment.student_id == student_id
+        )
+    )
+    found = {row.course_id: row for row in rows}
+    return [found.get(id_) for id_ in course_ids]
+
+
+async def list_enrollments(
+    session: ReadSession, student_ids: Sequence[UUID], *, page: PageRequest
+) -> list[Page[Enrollment]]:
+    """The enrolments of each student, the newest first."""
+    return await keyset_by_parent(
+        session,
+        sa.select(Enrollment),
+        _NEWEST,
+        page,
+        parent=Enrollment.student_id,
+        parents=student_ids,
+    )
+
+
+async def list_course_enrollments(
+    session: ReadSession, course_ids: Sequence[UUID], *, page: PageRequest
+) -> list[Page[Enrollment]]:
+    """The enrolments in each course, the newest first."""
+    return await keyset_by_parent(
+        session,
+        sa.select(Enrollment),
+        _NEWEST,
+        page,
+        parent=Enrollment.course_id,
+        parents=course_ids,
+    )
+
+
+async def list_enrolled_courses(
+    session: ReadSession, student_ids: Sequence[UUID], *, page: PageRequest
+) -> list[Page[Course]]:
+    """The courses in which each student has or had a seat that was not given back."""
+    statement = (
+        sa.select(Course)
+        .join(Enrollment, Enrollment.course_id == Course.id)
+        .where(Enrollment.status != EnrollmentStatus.CANCELLED, Course.deleted_at.is_(None))
+    )
+    return await keyset_by_parent(
+        session, statement, _NEWEST, page, parent=Enrollment.student_id, parents=student_ids
+    )
+
+
+async def get_progress(session: ReadSession, enrollment_ids: Sequence[UUID]) -> list[Progress]:
+    """How far each enrolment is. One statement."""
+    units = (
+        sa.select(sa.func.count())
+        .where(CourseUnit.course_id == Enrollment.course_id)
+        .scalar_subquery()
+    )
+    ticked = (
+        sa.select(sa.func.count())
+        .where(UnitProgress.enrollment_id == Enrollment.id)
+        .scalar_subquery()
+    )
+    rows = await session.execute(
+        sa.select(Enrollment.id, ticked.label("ticked"), units.label("units")).where(
+            Enrollment.id.in_(enrollment_ids)
+        )
+    )
+    found = {row.id: Progress(row.ticked, row.units) for row in rows}
+    return [found.get(id_, Progress(0, 0)) for id_ in enrollment_ids]
+
+
+async def get_completed(
+    session: ReadSession, unit_ids: Sequence[UUID], *, student_id: UUID
+) -> list[bool]:
+    """Whether the student has completed each unit."""
+    rows = await session.scalars(
+        sa.select(UnitProgress.unit_id)
+        .join(Enrollment, Enrollment.id == UnitProgress.enrollment_id)
+        .where(UnitProgress.unit_id.in_(unit_ids), Enrollment.student_id == student_id)
+    )
+    found = set(rows)
+    return [id_ in found for id_ in unit_ids]

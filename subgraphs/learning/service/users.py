@@ -1,0 +1,46 @@
+"""What learning asks about users: only of its own references."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from shared.db import ReadSession, WriteSession
+from shared.errors import Forbidden, Unavailable
+from shared.references import authorize_by_reference, ensure_user_refs
+from shared.viewer import Viewer
+from subgraphs.learning.models import UserRef
+
+
+class EmailNotVerified(Forbidden):
+    """The e-mail address must be verified first."""
+
+    code = "EMAIL_NOT_VERIFIED"
+
+
+async def authorize(session: ReadSession, viewer: Viewer) -> Viewer:
+    """The viewer with the roles that learning knows. Raises Unauthenticated when blocked."""
+    return await authorize_by_reference(session, viewer, UserRef)
+
+
+async def require_verified(session: ReadSession, viewer: Viewer) -> UUID:
+    """The viewer's id, if the address is verified. Raises EmailNotVerified or Unavailable."""
+    user_id = viewer.require_user()
+    status = await session.scalar(sa.select(UserRef.status).where(UserRef.user_id == user_id))
+    if status in (None, "UNKNOWN"):
+        raise Unavailable("Your account is not known here yet. Try again in a moment.")
+    if status == "UNVERIFIED":
+        raise EmailNotVerified("Verify your e-mail address first.")
+    return user_id
+
+
+async def meet(session: WriteSession, *user_ids: UUID) -> None:
+    """Keep a stub of users that no event has told of yet."""
+    await ensure_user_refs(session, UserRef, user_ids)
+
+
+async def get_user_refs(session: ReadSession, ids: Sequence[UUID]) -> list[UserRef | None]:
+    """Many references at once, in the order asked for."""
+    rows = await session.scalars(sa.select(UserRef).where(UserRef.user_id.in_(ids)))
+    found = {row.user_id: row for row in rows}
+    return [found.get(id_) for id_ in ids]

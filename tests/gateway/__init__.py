@@ -1,0 +1,1 @@
+"""The real router against two small subgraphs, its keys, its supergraph and a real Valkey."""
