@@ -61,12 +61,14 @@ export function createFront({ config, gateway, state, active, rateLimiter, traci
     const call = newCall(req, { trustedProxies: config.trustedProxies, transport: 'http' });
     call.route = 'other';
     active.add(call);
+    metrics.requestsInProgress.set(active.size);
     tracing.begin(call, `${req.method} ${req.url.split('?')[0]}`);
     res.setHeader('x-request-id', call.id);
     res.setHeader('x-content-type-options', 'nosniff');
     if (state.draining) res.setHeader('connection', 'close');
     res.once('close', () => {
       active.delete(call);
+      metrics.requestsInProgress.set(active.size);
       finish({ call, req, res, tracing, metrics, log });
     });
     const url = new URL(req.url.replace(/^\/+/, '/'), 'http://router');

@@ -17,6 +17,11 @@ export function createMetrics() {
       buckets: SECONDS,
       registers,
     }),
+    requestsInProgress: new Gauge({
+      name: 'router_requests_in_progress',
+      help: 'HTTP requests that are being answered, streams included.',
+      registers,
+    }),
     errors: new Counter({
       name: 'router_errors_total',
       help: 'GraphQL errors sent to clients.',

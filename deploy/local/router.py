@@ -61,6 +61,7 @@ class Router(Service):
     def _child(self) -> ChildProcess:
         environment = {
             **os.environ,
+            "DRAIN_TIMEOUT_MS": "5000",  # Less than our stop_timeout, so that a drain can end.
             **self.settings,
             "ROUTER_PORT": str(self.port),
             "ROUTER_ADMIN_PORT": str(self.admin_port),

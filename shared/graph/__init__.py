@@ -1,6 +1,17 @@
 """What every subgraph's graph.py needs: context, schema, problems, connections, scalars."""
 
-from shared.graph.connection import Connection, Edge, PageInfo, ReferenceConnection, ReferenceEdge
+from shared.graph.connection import (
+    After,
+    Before,
+    Connection,
+    Edge,
+    First,
+    IdempotencyKey,
+    Last,
+    PageInfo,
+    ReferenceConnection,
+    ReferenceEdge,
+)
 from shared.graph.context import BaseContext
 from shared.graph.problem import Problem
 from shared.graph.scalars import Currency, MinorUnits, Money, MoneyInput
@@ -8,10 +19,15 @@ from shared.graph.schema import REFERENCE, Schema, build_schema
 
 __all__ = [
     "REFERENCE",
+    "After",
     "BaseContext",
+    "Before",
     "Connection",
     "Currency",
     "Edge",
+    "First",
+    "IdempotencyKey",
+    "Last",
     "MinorUnits",
     "Money",
     "MoneyInput",

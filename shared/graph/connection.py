@@ -1,6 +1,6 @@
 """Relay connections of our own: Strawberry's `PageInfo` is not shareable, and has no `nodes`."""
 
-from typing import Generic, Self, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 
 import strawberry
 
@@ -73,3 +73,18 @@ class ReferenceConnection(Generic[T]):
             for cursor, node in zip(page.cursors, page.items, strict=True)
         ]
         return cls(edges=edges, nodes=list(page.items), page_info=PageInfo.of(page))
+
+
+def _argument(description: str) -> Any:
+    return strawberry.argument(description=description)
+
+
+# Relay's four arguments, as every connection takes them.
+First = Annotated[int | None, _argument("How many entries from the start, at most 100.")]
+After = Annotated[str | None, _argument("Only entries after this cursor.")]
+Last = Annotated[int | None, _argument("How many entries from the end, at most 100.")]
+Before = Annotated[str | None, _argument("Only entries before this cursor.")]
+IdempotencyKey = Annotated[
+    str | None,
+    _argument("8 to 128 characters; the same key with the same input gives the first result."),
+]

@@ -115,28 +115,26 @@ class User(Timestamps, Base):
     last_login_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
 
+    # One statement reads a user with profile and roles, wherever users are read.
     profile: Mapped[UserProfile] = relationship(lazy="joined", innerjoin=True)
+    roles: Mapped[list[str]] = column_property(
+        sa.select(
+            sa.func.coalesce(
+                sa.func.array_agg(
+                    aggregate_order_by(UserRole.role, UserRole.granted_at, UserRole.role)
+                ),
+                sa.cast([], ARRAY(sa.Text)),
+            )
+        )
+        .where(UserRole.user_id == id)
+        .correlate_except(UserRole)
+        .scalar_subquery()
+    )
 
     @property
     def is_tombstone(self) -> bool:
         """Whether the person is gone and only the id is left."""
         return self.deleted_at is not None or self.status == "ERASED"
-
-
-# One statement reads a user with profile and roles, wherever users are read.
-User.roles = column_property(  # type: ignore[attr-defined]
-    sa.select(
-        sa.func.coalesce(
-            sa.func.array_agg(
-                aggregate_order_by(UserRole.role, UserRole.granted_at, UserRole.role)
-            ),
-            sa.cast([], ARRAY(sa.Text)),
-        )
-    )
-    .where(UserRole.user_id == User.id)
-    .correlate_except(UserRole)
-    .scalar_subquery()
-)
 
 
 class UserSession(Base):

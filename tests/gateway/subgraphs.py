@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -274,12 +274,8 @@ class GhostQuery:
         return None
 
 
-def _schema(
-    query: type, types: list[Any], **more: Any
-) -> strawberry.federation.Schema:
-    return strawberry.federation.Schema(
-        query=query, types=types, federation_version="2.9", **more
-    )
+def _schema(query: type, types: list[Any], **more: Any) -> strawberry.federation.Schema:
+    return strawberry.federation.Schema(query=query, types=types, federation_version="2.9", **more)
 
 
 USERS = _schema(UsersQuery, [User], mutation=UsersMutation, subscription=UsersSubscription)
@@ -309,5 +305,3 @@ async def _public(request: Request) -> Response:
     answer = {"path": request.url.path, "query": request.url.query, "body": body}
     headers = {"x-answer": "yes", "set-cookie": "a=b", "x-request-id": "from-the-subgraph"}
     return JSONResponse(answer, status_code=201, headers=headers)
-
-

@@ -14,7 +14,6 @@ from typing import Any, Self
 
 import httpx
 import uvicorn
-from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 from websockets.asyncio.client import ClientConnection, connect
@@ -175,8 +174,11 @@ class Router:
 
     def lines(self, message: str) -> list[dict[str, Any]]:
         """The log lines with this message."""
-        entries = [json.loads(line) for line in self.log_file.read_text().splitlines()
-                   if line.startswith("{")]
+        entries = [
+            json.loads(line)
+            for line in self.log_file.read_text().splitlines()
+            if line.startswith("{")
+        ]
         return [entry for entry in entries if entry["message"] == message]
 
     def admin(self, path: str) -> httpx.Response:

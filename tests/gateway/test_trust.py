@@ -9,7 +9,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.gateway import tokens
 from tests.gateway.subgraphs import Record
-from tests.gateway.support import Backend, Router, bearer, only_error
+from tests.gateway.support import Backend, Router, bearer, eventually, only_error
 
 BAD = tokens.bad_authorizations()
 JOIN = "{ user(id: 7) { id name courses } courseTitle }"
@@ -125,9 +125,11 @@ async def test_unsafe_request_id_is_replaced(router: Router, record: Record, giv
     assert made != given
     assert len(made) == 36
     assert record.requests[0].headers["x-request-id"] == made
-    assert [line["status"] for line in router.lines("request") if line["requestId"] == made] == [
-        200
-    ]
+
+    def logged() -> list[int]:
+        return [line["status"] for line in router.lines("request") if line["requestId"] == made]
+
+    await eventually(lambda: logged() == [200], "the request was logged under its id")
 
 
 @pytest.mark.parametrize(

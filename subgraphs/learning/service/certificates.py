@@ -27,7 +27,7 @@ def new_code() -> str:
 
 def normalised(code: str) -> str:
     """A code as people type it: any case, O for 0, I and L for 1, hyphens or not."""
-    signs = code.upper().translate(str.maketrans({"O": "0", "I": "1", "L": "1"}))
+    signs = code.upper().translate(str.maketrans("OIL", "011"))
     signs = "".join(sign for sign in signs if sign in _ALPHABET)
     return "-".join(signs[i : i + 4] for i in range(0, len(signs), 4))
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -15,7 +16,7 @@ from shared.pages import Order, Page, PageRequest, keyset, keyset_by_parent
 from shared.validation import between, optional_text, text
 from shared.viewer import Viewer
 from subgraphs.learning.models import Course, CourseLevel, CourseStatus, CourseUnit
-from subgraphs.learning.service import users
+from subgraphs.learning.service import users, waitlist
 
 MAX_STUDENTS_DEFAULT = 10
 SHORTEST_MINUTES = 30
@@ -98,9 +99,14 @@ async def create_course(session: WriteSession, viewer: Viewer, draft: CourseDraf
 
 
 async def update_course(
-    session: WriteSession, viewer: Viewer, course_id: UUID, draft: CourseDraft
+    session: WriteSession,
+    viewer: Viewer,
+    course_id: UUID,
+    draft: CourseDraft,
+    *,
+    offer_hours: int,
 ) -> Course:
-    """Change a course. Raises NotFound, Forbidden, InvalidInput, SeatsBelowStudents."""
+    """Change a course; new seats go to the waitlist first. Raises SeatsBelowStudents, …"""
     course = await lock_own_course(session, viewer, course_id)
     draft = _checked(draft)
     if draft.max_students is not None:
@@ -124,6 +130,7 @@ async def update_course(
         if value is not None:
             setattr(course, name, value)
     await _touch(session, course, CourseUpdated)
+    await waitlist.offer_free_seats(session, course, offer_hours=offer_hours)
     return course
 
 
@@ -218,7 +225,7 @@ async def get_courses(session: ReadSession, ids: Sequence[UUID]) -> list[Course 
     return [found.get(id_) for id_ in ids]
 
 
-def published() -> sa.Select[tuple[Course]]:
+def published() -> sa.Select[Any]:
     """Courses that everybody can find."""
     return sa.select(Course).where(
         Course.deleted_at.is_(None), Course.status == CourseStatus.PUBLISHED

@@ -1,0 +1,18 @@
+"""Learning, as the commands start it."""
+
+from shared.runtime import Subgraph, Timer
+from subgraphs.learning.config import Settings
+from subgraphs.learning.graph import Context, schema
+from subgraphs.learning.handlers import handlers
+from subgraphs.learning.sagas import end_waitlist_offers
+from subgraphs.learning.service.users import authorize
+
+subgraph = Subgraph(
+    name="learning",
+    settings=Settings,
+    schema=schema,
+    context=Context,
+    handlers=handlers,
+    authorize=authorize,
+    timers=(Timer("end-waitlist-offers", 5, end_waitlist_offers),),
+)

@@ -1,0 +1,364 @@
+"""Courses and their units as clients see them."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Self
+
+import strawberry
+
+from shared.graph import (
+    After,
+    Before,
+    Connection,
+    Currency,
+    First,
+    Last,
+    MinorUnits,
+    Money,
+    MoneyInput,
+)
+from shared.ids import parse_id_or_none
+from subgraphs.learning import models
+from subgraphs.learning.graph.context import Info, page_of
+from subgraphs.learning.service import courses, enrollments, search, units, waitlist
+
+if TYPE_CHECKING:
+    from subgraphs.learning.graph.enrollments import Enrollment, WaitlistEntry
+    from subgraphs.learning.graph.users import User
+
+LazyUser = Annotated["User", strawberry.lazy("subgraphs.learning.graph.users")]
+LazyEnrollment = Annotated["Enrollment", strawberry.lazy("subgraphs.learning.graph.enrollments")]
+LazyEntry = Annotated["WaitlistEntry", strawberry.lazy("subgraphs.learning.graph.enrollments")]
+
+strawberry.enum(
+    models.CourseStatus, name="CourseStatus", description="Where a course is in its life."
+)
+strawberry.enum(
+    models.CourseLevel, name="CourseLevel", description="What a course expects of its students."
+)
+strawberry.enum(search.CourseSort, name="CourseSort", description="The order of found courses.")
+
+
+@strawberry.federation.type(keys=["id"], description="A part of a course's curriculum.")
+class CourseUnit:
+    row: strawberry.Private[models.CourseUnit]
+
+    @strawberry.field(description="Identifies the unit.")
+    def id(self) -> strawberry.ID:
+        return strawberry.ID(str(self.row.id))
+
+    @strawberry.field(description="Place in the course, from 1.")
+    def position(self) -> int:
+        return self.row.position
+
+    @strawberry.field(description="What the unit is called.")
+    def title(self) -> str:
+        return self.row.title
+
+    @strawberry.field(description="What the unit is about.")
+    def summary(self) -> str | None:
+        return self.row.summary
+
+    @strawberry.field(description="How long the unit takes, in minutes.")
+    def duration_minutes(self) -> int | None:
+        return self.row.duration_minutes
+
+    @strawberry.field(description="The course that the unit is part of.")
+    async def course(self, info: Info) -> "Course | None":
+        return await Course.load(info, self.row.course_id)
+
+    @strawberry.field(description="Whether the viewer has completed the unit; null for guests.")
+    async def is_completed(self, info: Info) -> bool | None:
+        student_id = info.context.viewer.user_id
+        if student_id is None:
+            return None
+        loader = info.context.loader(enrollments.get_completed, student_id=student_id)
+        return await loader.load(self.row.id)
+
+    @classmethod
+    async def resolve_reference(cls, info: Info, id: strawberry.ID) -> Self | None:
+        unit_id = parse_id_or_none(id)
+        if unit_id is None:
+            return None
+        loader = info.context.loader(units.get_units, viewer=info.context.viewer)
+        row = await loader.load(unit_id)
+        return cls(row=row) if row else None
+
+
+@strawberry.federation.type(keys=["id"], description="A course that a tutor offers.")
+class Course:
+    row: strawberry.Private[models.Course]
+
+    @strawberry.field(description="Identifies the course.")
+    def id(self) -> strawberry.ID:
+        return strawberry.ID(str(self.row.id))
+
+    @strawberry.field(description="What the course is called.")
+    def title(self) -> str:
+        return self.row.title
+
+    @strawberry.field(description="What the course is about.")
+    def description(self) -> str | None:
+        return self.row.description
+
+    @strawberry.field(description="The subject, such as guitar or algebra.")
+    def category(self) -> str | None:
+        return self.row.category
+
+    @strawberry.field(description="What the course expects of its students.")
+    def level(self) -> models.CourseLevel:
+        return models.CourseLevel(self.row.level)
+
+    @strawberry.field(description="The language it is taught in, a BCP 47 tag.")
+    def language(self) -> str:
+        return self.row.language
+
+    @strawberry.field(description="What the whole course costs.")
+    def price(self) -> Money:
+        return Money(
+            amount=MinorUnits(self.row.price_amount), currency=Currency(self.row.price_currency)
+        )
+
+    @strawberry.field(description="How long the whole course takes, in minutes; at least 30.")
+    def duration_minutes(self) -> int:
+        return self.row.duration_minutes
+
+    @strawberry.field(description="Where the course is in its life.")
+    def status(self) -> models.CourseStatus:
+        return models.CourseStatus(self.row.status)
+
+    @strawberry.field(description="How many students the course takes.")
+    def max_students(self) -> int:
+        return self.row.max_students
+
+    @strawberry.field(description="How many students have a seat.")
+    def current_students(self) -> int:
+        return self.row.current_students
+
+    @strawberry.field(description="Seats that nobody has and that are held for nobody.")
+    def seats_left(self) -> int:
+        return self.row.seats_left
+
+    @strawberry.field(description="When the course could first be found.")
+    def published_at(self) -> datetime | None:
+        return self.row.published_at
+
+    @strawberry.field(description="When the course was begun.")
+    def created_at(self) -> datetime:
+        return self.row.created_at
+
+    @strawberry.field(description="Who teaches the course.")
+    def tutor(self) -> LazyUser | None:
+        from subgraphs.learning.graph.users import User
+
+        return User.of(self.row.tutor_id)
+
+    @strawberry.field(description="The curriculum, in order.")
+    async def units(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[CourseUnit]:
+        loader = info.context.loader(units.list_units, page=page_of(first, after, last, before))
+        page = await loader.load(self.row.id)
+        return Connection.of(page.map(lambda row: CourseUnit(row=row)))
+
+    @strawberry.field(description="All enrolments; null but for the tutor and admins.")
+    async def enrollments(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[LazyEnrollment] | None:
+        from subgraphs.learning.graph.enrollments import Enrollment
+
+        if not info.context.viewer.may_see_private(self.row.tutor_id):
+            return None
+        loader = info.context.loader(
+            enrollments.list_course_enrollments, page=page_of(first, after, last, before)
+        )
+        page = await loader.load(self.row.id)
+        return Connection.of(page.map(lambda row: Enrollment(row=row)))
+
+    @strawberry.field(description="The viewer's own enrolment, if there is one.")
+    async def my_enrollment(self, info: Info) -> LazyEnrollment | None:
+        from subgraphs.learning.graph.enrollments import Enrollment
+
+        student_id = info.context.viewer.user_id
+        if student_id is None:
+            return None
+        loader = info.context.loader(enrollments.get_own_enrollments, student_id=student_id)
+        row = await loader.load(self.row.id)
+        return Enrollment(row=row) if row else None
+
+    @strawberry.field(description="The viewer's own place on the waitlist, if there is one.")
+    async def my_waitlist_entry(self, info: Info) -> LazyEntry | None:
+        from subgraphs.learning.graph.enrollments import WaitlistEntry
+
+        student_id = info.context.viewer.user_id
+        if student_id is None:
+            return None
+        loader = info.context.loader(waitlist.get_own_entries, student_id=student_id)
+        row = await loader.load(self.row.id)
+        return WaitlistEntry(row=row) if row else None
+
+    @classmethod
+    async def load(cls, info: Info, course_id: object) -> Self | None:
+        """The course, if the viewer may see it."""
+        row = await info.context.loader(courses.get_courses).load(course_id)
+        return cls(row=row) if row and courses.may_see(row, info.context.viewer) else None
+
+    @classmethod
+    async def resolve_reference(cls, info: Info, id: strawberry.ID) -> Self | None:
+        course_id = parse_id_or_none(id)
+        return await cls.load(info, course_id) if course_id else None
+
+
+@strawberry.type(description="How many of the found courses have a value.")
+class FacetValue:
+    value: str = strawberry.field(description="The value.")
+    count: int = strawberry.field(description="How many courses have it.")
+
+
+@strawberry.type(
+    description="How many courses cost at most so much, and more than the range below."
+)
+class PriceFacet:
+    at_most: MinorUnits | None = strawberry.field(
+        description="The range's upper bound in minor units; null for the open range above."
+    )
+    count: int = strawberry.field(description="How many courses are in the range.")
+
+
+@strawberry.type(description="Counts over everything that was found.")
+class CourseFacets:
+    categories: list[FacetValue] = strawberry.field(description="By category.")
+    levels: list[FacetValue] = strawberry.field(description="By level.")
+    languages: list[FacetValue] = strawberry.field(description="By language.")
+    prices: list[PriceFacet] = strawberry.field(description="By price range.")
+
+
+@strawberry.type(description="One page of found courses, with counts over all of them.")
+class CourseSearchConnection(Connection[Course]):
+    wanted: strawberry.Private[search.CourseFilter]
+
+    @strawberry.field(description="How many courses were found.")
+    async def total_count(self, info: Info) -> int:
+        return (await info.context.loader(search.count_facets).load(self.wanted)).total
+
+    @strawberry.field(description="Counts over everything that was found.")
+    async def facets(self, info: Info) -> CourseFacets:
+        found = await info.context.loader(search.count_facets).load(self.wanted)
+        named = [
+            [FacetValue(value=facet.value, count=facet.count) for facet in group]
+            for group in (found.categories, found.levels, found.languages)
+        ]
+        prices = [
+            PriceFacet(
+                at_most=None if facet.value == "-1" else MinorUnits(int(facet.value)),
+                count=facet.count,
+            )
+            for facet in found.prices
+        ]
+        return CourseFacets(categories=named[0], levels=named[1], languages=named[2], prices=prices)
+
+
+@strawberry.input(description="What to look for; everything given must hold.")
+class CourseSearchInput:
+    text: str | None = strawberry.field(
+        default=None, description="Words in title, category or description; -word excludes."
+    )
+    category: str | None = strawberry.field(default=None, description="The exact category.")
+    level: models.CourseLevel | None = strawberry.field(default=None, description="The level.")
+    language: str | None = strawberry.field(default=None, description="The language's tag.")
+    price_least: MinorUnits | None = strawberry.field(
+        default=None, description="Lowest price, in minor units."
+    )
+    price_most: MinorUnits | None = strawberry.field(
+        default=None, description="Highest price, in minor units."
+    )
+    currency: Currency | None = strawberry.field(default=None, description="The price's currency.")
+    has_seats: bool | None = strawberry.field(
+        default=None, description="Whether there are free seats."
+    )
+
+    def to_filter(self) -> search.CourseFilter:
+        """As the service takes it."""
+        return search.CourseFilter(
+            text=self.text,
+            category=self.category,
+            level=self.level,
+            language=self.language,
+            price_least=self.price_least,
+            price_most=self.price_most,
+            currency=self.currency,
+            has_seats=self.has_seats,
+        )
+
+
+@strawberry.input(description="A new course.")
+class CreateCourseInput:
+    title: str = strawberry.field(description="3 to 200 characters.")
+    duration_minutes: int = strawberry.field(description="At least 30.")
+    description: str | None = strawberry.field(
+        default=None, description="At most 20,000 characters."
+    )
+    category: str | None = strawberry.field(default=None, description="At most 50 characters.")
+    level: models.CourseLevel = strawberry.field(
+        default=models.CourseLevel.BEGINNER, description="What it expects of its students."
+    )
+    language: str = strawberry.field(default="en", description="A BCP 47 tag.")
+    price: MoneyInput | None = strawberry.field(default=None, description="Free without.")
+    max_students: int = strawberry.field(
+        default=courses.MAX_STUDENTS_DEFAULT, description="How many students it takes."
+    )
+
+    def to_draft(self) -> courses.CourseDraft:
+        """As the service takes it."""
+        return courses.CourseDraft(
+            title=self.title,
+            description=self.description,
+            category=self.category,
+            level=self.level,
+            language=self.language,
+            price_amount=self.price.amount if self.price else 0,
+            price_currency=self.price.currency if self.price else None,
+            duration_minutes=self.duration_minutes,
+            max_students=self.max_students,
+        )
+
+
+@strawberry.input(description="Changes to a course; what is not given stays as it is.")
+class UpdateCourseInput:
+    title: str | None = strawberry.field(default=None, description="3 to 200 characters.")
+    description: str | None = strawberry.field(
+        default=None, description="At most 20,000 characters."
+    )
+    category: str | None = strawberry.field(default=None, description="At most 50 characters.")
+    level: models.CourseLevel | None = strawberry.field(
+        default=None, description="What it expects of its students."
+    )
+    language: str | None = strawberry.field(default=None, description="A BCP 47 tag.")
+    price: MoneyInput | None = strawberry.field(default=None, description="What it costs.")
+    duration_minutes: int | None = strawberry.field(default=None, description="At least 30.")
+    max_students: int | None = strawberry.field(
+        default=None, description="Not below the seats that are taken."
+    )
+
+    def to_draft(self) -> courses.CourseDraft:
+        """As the service takes it."""
+        return courses.CourseDraft(
+            title=self.title,
+            description=self.description,
+            category=self.category,
+            level=self.level,
+            language=self.language,
+            price_amount=self.price.amount if self.price else None,
+            price_currency=self.price.currency if self.price else None,
+            duration_minutes=self.duration_minutes,
+            max_students=self.max_students,
+        )
