@@ -108,6 +108,10 @@ async function listen(target, port, host, name) {
   }
 }
 
+async function until(condition) {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 25));
+}
+
 /** Finish what is running, at most `drainMs` long; subscriptions end, and clients come back. */
 async function drain() {
   if (state.draining) return;
@@ -118,9 +122,10 @@ async function drain() {
   server.close();
   server.closeIdleConnections();
   await sockets.dispose();
-  const unfinished = () => [...active].some((call) => call.operationType !== 'subscription');
-  while (unfinished()) await new Promise((resolve) => setTimeout(resolve, 25));
+  await until(() => [...active].every((call) => call.operationType === 'subscription'));
+  // Ends the event streams, each with its closing message.
   await gateway[Symbol.asyncDispose]();
+  await until(() => active.size === 0);
   rateLimiter.close();
   await tracing.close();
   log.info('drained');

@@ -1,6 +1,5 @@
 // GraphQL over WebSocket (graphql-transport-ws) for clients: queries, mutations, subscriptions.
 import { getGraphQLWSOptions } from '@graphql-hive/gateway-runtime';
-import { normalizeNodeRequest } from '@whatwg-node/server';
 import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
 
@@ -15,7 +14,8 @@ export function attachSockets({ server, gateway, config, state, metrics, log }) 
     return {
       req,
       socket: ctx.extra.socket,
-      request: normalizeNodeRequest(req, gateway.fetchAPI),
+      // The upgrade is a GET, and by GET mutations are refused; the operation itself is a message.
+      request: new gateway.fetchAPI.Request('http://router/graphql', { method: 'POST' }),
       call: newCall(req, { trustedProxies: config.trustedProxies, transport: 'ws' }),
       offeredAuthorization: given.authorization ?? given.Authorization ?? req.headers.authorization,
       openOperations: Object.keys(ctx.subscriptions).length,

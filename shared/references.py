@@ -5,7 +5,6 @@ the event fills in. An erased user keeps a marker row, so that late events stay 
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -22,8 +21,6 @@ BLOCKED = frozenset({"SUSPENDED", "DEACTIVATED", "ERASED"})
 
 class UserRefColumns:
     """Columns of `user_refs`; a subgraph declares `class UserRef(UserRefColumns, Base)`."""
-
-    __tablename__: ClassVar[Any] = "user_refs"
 
     user_id: Mapped[UUID] = mapped_column(primary_key=True)
     first_name: Mapped[str] = mapped_column(server_default="")

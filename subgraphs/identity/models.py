@@ -89,9 +89,9 @@ class User(Timestamps, Base):
             "last_name",
             "username",
             postgresql_using="gin",
-            postgresql_ops={
-                name: "gin_trgm_ops" for name in ("email", "first_name", "last_name", "username")
-            },
+            postgresql_ops=dict.fromkeys(
+                ("email", "first_name", "last_name", "username"), "gin_trgm_ops"
+            ),
         ),
     )
 

@@ -119,9 +119,7 @@ class OpenIdProviders:
         endpoint = str((await self._discover(name))["authorization_endpoint"])
         return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}"
 
-    async def identify(
-        self, name: str, *, code: str, verifier: str, nonce_hash: bytes
-    ) -> Identity:
+    async def identify(self, name: str, *, code: str, verifier: str, nonce_hash: bytes) -> Identity:
         """Redeem an authorization code. Raises ProviderRefused or Unavailable."""
         provider = self._providers[name]
         known = await self._discover(name)

@@ -14,8 +14,8 @@ from typing import Any, Self
 
 import httpx
 import uvicorn
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 from websockets.asyncio.client import ClientConnection, connect
 
 from deploy.local import tools
@@ -98,16 +98,15 @@ class Backend:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route by the first segment of the path."""
         name = scope["path"].split("/")[1]
+        app: ASGIApp = PlainTextResponse("not here", 404)
         if name in self.apps:
-            return await self.apps[name](scope, receive, send)
-        response: Response = PlainTextResponse("not here", 404)
-        if name == "jwks":
+            app = self.apps[name]
+        elif name == "jwks":
             self.jwks_fetches += 1
-            response = JSONResponse(tokens.public_keys(), 503 if self.jwks_down else 200)
+            app = JSONResponse(tokens.public_keys(), 503 if self.jwks_down else 200)
         elif name == "supergraph":
-            # Each configuration can have a supergraph of its own under its own path.
-            response = PlainTextResponse(self.supergraph, self.supergraph_status)
-        await response(scope, receive, send)
+            app = PlainTextResponse(self.supergraph, self.supergraph_status)
+        await app(scope, receive, send)
 
 
 class Router:

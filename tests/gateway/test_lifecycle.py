@@ -279,8 +279,6 @@ async def test_trace_runs_from_the_client_through_the_router_to_each_subgraph(
     server = names["POST /graphql"]
     assert server["parentSpanId"] == parent
     assert names["subgraph users"]["parentSpanId"] == server["spanId"]
+    ids = {name: names[f"subgraph {name}"]["spanId"] for name in ("users", "courses")}
     sent = {r.subgraph: r.headers["traceparent"] for r in record.requests}
-    assert sent == {
-        name: f"00-{trace}-{names[f'subgraph {name}']['spanId']}-01"
-        for name in ("users", "courses")
-    }
+    assert sent == {name: f"00-{trace}-{span}-01" for name, span in ids.items()}

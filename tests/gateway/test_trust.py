@@ -184,11 +184,6 @@ async def test_websocket_from_a_foreign_page_is_refused(router: Router) -> None:
         assert len(await socket.run("{ courseTitle }")) == 1
 
 
-def test_first_secret_signs_and_a_rotation_needs_two(router: Router) -> None:
-    # The subgraphs know only the first secret, so every other test proves that it signs.
-    assert router.env["GATEWAY_SECRET"].count(",") == 1
-
-
 async def test_trusted_documents_are_the_only_text_for_users_but_not_for_partners(
     backend: Backend, folder: Path, record: Record
 ) -> None:

@@ -24,9 +24,7 @@ async def get_users(session: ReadSession, ids: Sequence[UUID]) -> list[User | No
 async def by_email(session: ReadSession, email: str) -> User | None:
     """The account of an address, in whatever case it is written."""
     return await session.scalar(
-        sa.select(User).where(
-            sa.func.lower(User.email) == email.lower(), User.deleted_at.is_(None)
-        )
+        sa.select(User).where(sa.func.lower(User.email) == email.lower(), User.deleted_at.is_(None))
     )
 
 

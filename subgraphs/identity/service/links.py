@@ -1,14 +1,13 @@
 """Links in mails: a random token whose hash is kept, for one purpose, for a while, for one use."""
 
-from datetime import timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared.db import WriteSession, utc_now
+from shared.db import WriteSession
 from shared.errors import Conflict, InvalidInput
 from subgraphs.identity.models import AuthToken
-from subgraphs.identity.service.secrets import digest, new_secret
+from subgraphs.identity.service.secrets import digest
 
 
 class TokenInvalid(InvalidInput):
@@ -23,27 +22,11 @@ class TokenExpired(Conflict):
     code = "TOKEN_EXPIRED"
 
 
-async def issue(
-    session: WriteSession, *, user_id: UUID, purpose: str, email: str, lifetime: timedelta
-) -> str:
-    """A new link's token; an older unused one of the same purpose stops working."""
-    await cancel(session, user_id=user_id, purpose=purpose)
-    token = new_secret()
-    session.add(
-        AuthToken(
-            user_id=user_id,
-            purpose=purpose,
-            email=email,
-            token_hash=digest(token),
-            expires_at=utc_now() + lifetime,
-        )
-    )
-    return token
-
-
 async def cancel(session: WriteSession, *, user_id: UUID, purpose: str | None = None) -> None:
     """Make a user's unused links useless: of one purpose, or all."""
-    statement = sa.delete(AuthToken).where(AuthToken.user_id == user_id, AuthToken.used_at.is_(None))
+    statement = sa.delete(AuthToken).where(
+        AuthToken.user_id == user_id, AuthToken.used_at.is_(None)
+    )
     if purpose is not None:
         statement = statement.where(AuthToken.purpose == purpose)
     await session.execute(statement)
