@@ -1,8 +1,10 @@
 """`edtech`: the one command of the platform."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -99,6 +101,19 @@ def schema_export() -> None:
     for path in changed:
         out.print(f"[yellow]changed[/] {path}")
     out.print(f"{len(changed)} files changed")
+
+
+@schema_app.command("compose", epilog="Example: edtech schema compose --to supergraph.graphql")
+def schema_compose(
+    to: Annotated[Path, typer.Option(help="The file to write; replaced in one step.")],
+) -> None:
+    """Compose the supergraph from the code and write it where the router can fetch it."""
+    text = export.composed().supergraph
+    to.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = to.with_suffix(f".{os.getpid()}")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(to)
+    err.print(f"{to}: {len(text.splitlines())} lines")
 
 
 @schema_app.command("diff", epilog="Example: edtech schema diff")

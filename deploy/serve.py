@@ -7,7 +7,7 @@ committed; after 30 seconds the process ends all the same.
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import uvicorn
@@ -64,7 +64,6 @@ async def serve(
     *,
     api: bool = True,
     worker: bool = True,
-    ready: Callable[[], None] | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
     """Serve until told to stop. Raises SettingsError before anything is opened."""
@@ -82,9 +81,6 @@ async def serve(
         workers = [Worker(subgraph, runtime) for subgraph, runtime in parts] if worker else []
         tasks = [asyncio.create_task(each.serve()) for each in servers]
         tasks += [asyncio.create_task(each.run()) for each in workers]
-        if ready is not None:
-            await _until_started(servers, tasks)
-            ready()
         stopping = asyncio.create_task(stop.wait())
         # A part that ends by itself ends the process: a supervisor starts it anew.
         await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -101,12 +97,6 @@ async def serve(
     for outcome in outcomes:
         if isinstance(outcome, Exception):
             raise outcome
-
-
-async def _until_started(servers: Sequence[_Server], tasks: Sequence[asyncio.Task[None]]) -> None:
-    # uvicorn only has a flag to look at.
-    while not all(each.started for each in servers) and not any(task.done() for task in tasks):
-        await asyncio.sleep(0.01)
 
 
 @contextlib.asynccontextmanager

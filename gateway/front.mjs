@@ -60,9 +60,11 @@ export function createFront({ config, gateway, state, active, rateLimiter, traci
   return function listener(req, res) {
     const call = newCall(req, { trustedProxies: config.trustedProxies, transport: 'http' });
     call.route = 'other';
+    const url = new URL(req.url.replace(/^\/+/, '/'), 'http://router');
     active.add(call);
     metrics.requestsInProgress.set(active.size);
-    tracing.begin(call, `${req.method} ${req.url.split('?')[0]}`);
+    // A span's name is an index: never the path that a client made up.
+    tracing.begin(call, url.pathname === '/graphql' ? `${req.method} /graphql` : req.method);
     res.setHeader('x-request-id', call.id);
     res.setHeader('x-content-type-options', 'nosniff');
     if (state.draining) res.setHeader('connection', 'close');
@@ -71,7 +73,6 @@ export function createFront({ config, gateway, state, active, rateLimiter, traci
       metrics.requestsInProgress.set(active.size);
       finish({ call, req, res, tracing, metrics, log });
     });
-    const url = new URL(req.url.replace(/^\/+/, '/'), 'http://router');
     dispatch({ call, req, res, url }).catch((error) => {
       sendErrors(res, publish({ errors: [error] }, call, options));
     });

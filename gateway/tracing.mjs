@@ -55,7 +55,7 @@ async function exporting({ otlpEndpoint, traceRatio, serviceName }) {
     },
     plugin: {
       // Registered first, hence innermost: a repeated request is a span of its own.
-      onSubgraphExecute({ subgraphName, executor, setExecutor }) {
+      onSubgraphExecute({ subgraphName, executionRequest, executor, setExecutor }) {
         setExecutor(async (request) => {
           const { call } = request.context ?? {};
           if (!call?.span) return executor(request);
@@ -63,7 +63,9 @@ async function exporting({ otlpEndpoint, traceRatio, serviceName }) {
           const span = tracer.startSpan(`subgraph ${subgraphName}`, { kind: SpanKind.CLIENT }, parent);
           span.setAttribute('edtech.subgraph', subgraphName);
           try {
-            const result = await executor({ ...request, [SPAN]: span });
+            // The fetch below is shown the original request, never the copies made on the way.
+            executionRequest[SPAN] = span;
+            const result = await executor(request);
             if (result?.errors?.length) span.setStatus({ code: SpanStatusCode.ERROR });
             return result;
           } catch (error) {

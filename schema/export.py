@@ -14,22 +14,35 @@ from shared.events import events_of
 SCHEMA = Path("schema")
 
 
+def composed() -> Composition:
+    """The supergraph as the code has it now. Raises CompositionError."""
+    return _compose(_subgraph_files())
+
+
 def exported() -> dict[Path, str]:
     """Every generated file by its path below the repository. Raises CompositionError."""
-    files: dict[Path, str] = {}
-    for subgraph in load_subgraphs():
-        entry = registry().subgraphs[subgraph.name]
-        files[entry.schema_path] = subgraph.schema.as_str().rstrip() + "\n"
-    composition: Composition = compose(
+    files = _subgraph_files()
+    composition = _compose(files)
+    files[SCHEMA / "supergraph.graphql"] = composition.supergraph
+    files[SCHEMA / "public.graphql"] = composition.public
+    files.update(_event_files())
+    return files
+
+
+def _subgraph_files() -> dict[Path, str]:
+    return {
+        registry().subgraphs[subgraph.name].schema_path: subgraph.schema.as_str().rstrip() + "\n"
+        for subgraph in load_subgraphs()
+    }
+
+
+def _compose(files: dict[Path, str]) -> Composition:
+    return compose(
         {
             name: (entry.url, files[entry.schema_path])
             for name, entry in registry().subgraphs.items()
         }
     )
-    files[SCHEMA / "supergraph.graphql"] = composition.supergraph
-    files[SCHEMA / "public.graphql"] = composition.public
-    files.update(_event_files())
-    return files
 
 
 def _event_files() -> Iterator[tuple[Path, str]]:

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import httpx
 import uvicorn
+from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from websockets.asyncio.client import ClientConnection, connect
@@ -52,13 +53,14 @@ async def eventually(condition: Any, what: str) -> None:
 
 @dataclass
 class Backend:
-    """Subgraphs, keys and supergraph on one port, in a thread of their own."""
+    """Subgraphs, keys, supergraph and a trace collector on one port, in a thread of their own."""
 
     port: int = field(default_factory=free_port)
     supergraph: str = ""
     supergraph_status: int = 200
     jwks_down: bool = False
     jwks_fetches: int = 0
+    spans: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.apps = {
@@ -95,6 +97,11 @@ class Backend:
         self.server.should_exit = self.server.force_exit = True
         self.thread.join(timeout=10)
 
+    def _collect(self, export: dict[str, Any]) -> None:
+        for resource in export["resourceSpans"]:
+            for scope in resource["scopeSpans"]:
+                self.spans.extend(scope["spans"])
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route by the first segment of the path."""
         name = scope["path"].split("/")[1]
@@ -104,6 +111,9 @@ class Backend:
         elif name == "jwks":
             self.jwks_fetches += 1
             app = JSONResponse(tokens.public_keys(), 503 if self.jwks_down else 200)
+        elif name == "v1":
+            self._collect(await Request(scope, receive).json())
+            app = JSONResponse({})
         elif name == "supergraph":
             app = PlainTextResponse(self.supergraph, self.supergraph_status)
         await app(scope, receive, send)

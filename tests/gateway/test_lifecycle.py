@@ -1,17 +1,10 @@
 """Start, reload and stop: settings, a missing or bad supergraph, and the drain on SIGTERM."""
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from deploy.local import tools
 from deploy.local.ports import free_port
@@ -231,51 +224,19 @@ async def test_base_url_moves_every_subgraph(backend: Backend, folder: Path) -> 
         elsewhere.stop()
 
 
-@pytest.fixture
-def collector() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """An OTLP/HTTP endpoint that keeps the spans it is sent."""
-    spans: list[dict[str, Any]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            for resource in body["resourceSpans"]:
-                for scope in resource["scopeSpans"]:
-                    spans.extend(scope["spans"])
-            self.send_response(200)
-            self.send_header("content-length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}", spans
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
 async def test_trace_runs_from_the_client_through_the_router_to_each_subgraph(
-    backend: Backend,
-    folder: Path,
-    record: Record,
-    collector: tuple[str, list[dict[str, Any]]],
+    backend: Backend, folder: Path, record: Record
 ) -> None:
-    endpoint, spans = collector
-    router = Router(backend, folder / "traced", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint).start()
+    router = Router(backend, folder / "traced", OTEL_EXPORTER_OTLP_ENDPOINT=backend.url).start()
     trace, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
     try:
         headers = {"traceparent": f"00-{trace}-{parent}-01"}
         await router.ask("{ user(id: 1) { name courses } }", headers=headers)
     finally:
         router.stop()
-    names = {span["name"]: span for span in spans}
+    names = {span["name"]: span for span in backend.spans}
     assert set(names) == {"POST /graphql", "subgraph users", "subgraph courses"}
-    assert {span["traceId"] for span in spans} == {trace}
+    assert {span["traceId"] for span in backend.spans} == {trace}
     server = names["POST /graphql"]
     assert server["parentSpanId"] == parent
     assert names["subgraph users"]["parentSpanId"] == server["spanId"]

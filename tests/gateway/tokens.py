@@ -9,7 +9,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc import jwt
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, KeyParameters
 
 ISSUER = "https://identity.test/"
 AUDIENCE = "graph"
@@ -17,7 +17,7 @@ AUDIENCE = "graph"
 
 def new_key(kid: str) -> ECKey:
     """A signing key as identity makes them."""
-    parameters = {"kid": kid, "use": "sig", "alg": "ES256"}
+    parameters: KeyParameters = {"kid": kid, "use": "sig", "alg": "ES256"}
     return ECKey.generate_key("P-256", parameters=parameters, private=True)
 
 

@@ -86,12 +86,19 @@ class Keyring:
         await session.execute(_LOCK)
         now = utc_now()
         await session.execute(sa.delete(SigningKey).where(SigningKey.published_until < now))
-        last = await session.scalar(sa.select(sa.func.max(SigningKey.active_until)))
-        if last is not None and last > now + 2 * self._lead:
+        last = await session.scalar(
+            sa.select(SigningKey).order_by(SigningKey.active_until.desc()).limit(1)
+        )
+        if last is not None and last.active_until > now + 2 * self._lead:
             return False
-        # Without a key that is active there is nobody to wait for: the new one starts at once.
-        # Otherwise it is published for the whole lead before it signs anything.
-        starts = now if last is None or last <= now else max(last, now + self._lead)
+        if last is None or last.active_until <= now:
+            # There is no key to go on with, so the new one starts without having been published.
+            starts = now
+        else:
+            starts = max(last.active_until, now + self._lead)
+            # The timer was late: the old key signs until the new one is known everywhere.
+            last.active_until = starts
+            last.published_until = starts + self._outlive
         ends = starts + self._active
         id_ = new_id()
         key = ECKey.generate_key(

@@ -29,6 +29,7 @@ LOCALE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?")
 # Names stand in mails to addresses that the sender does not own, so they may hold no links.
 NOT_IN_NAMES = re.compile(r"[<>@:/\\]")
 OPEN_ROLES = ("student", "tutor")
+SEED_LINK_LIFETIME = timedelta(days=1)
 
 # One statement for the whole account, so that a taken address costs what a new one costs. The
 # unique index decides between registrations at the same moment.
