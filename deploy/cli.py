@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -12,7 +13,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from deploy import events, provision
+from deploy import dev, drift, events, provision
+from deploy.local.errors import LocalServiceError
+from deploy.local.platform import running_environment
 from deploy.serve import Listen, run
 from schema import export
 from schema.compose import CompositionError
@@ -216,6 +219,58 @@ def events_replay(subgraph: Name) -> None:
         out.print(f"{topic}: {count} events applied")
 
 
+@local_app.command("up", epilog="Example: EDTECH_ROUTER_PORT=4400 edtech local up")
+def local_up() -> None:
+    """Start the whole platform here, with demo data, and wait for Ctrl-C."""
+    dev.up(err)
+
+
+@local_app.command("prepare")
+def local_prepare() -> None:
+    """Install what pip cannot (Kafka, the router's and the emulators' packages), once."""
+    with dev.ProgressTable(err) as table:
+        dev.prepare(table.show)
+
+
+@local_app.command("drift")
+def local_drift() -> None:
+    """Fail when a subgraph's tables are not what its migrations make."""
+    lines = drift.drifted()
+    for line in lines:
+        out.print(f"[red]drifts[/] {line}", highlight=False)
+    if lines:
+        raise typer.Exit(1)
+    out.print("[green]models and migrations agree[/]")
+
+
+@local_app.command("seed", hidden=True)
+def local_seed() -> None:
+    """Load the demo data into the platform that the environment leads to."""
+    # Here, since it loads the code of every subgraph.
+    from deploy import demo_data
+
+    _await(demo_data.seed(demo_data.password_in(dev.FOLDER / "demo-password")))
+
+
+@local_app.command("env", epilog='Example: eval "$(edtech local env)"')
+def local_env() -> None:
+    """Print the settings of the running `make dev` for other commands of this shell."""
+    environment = running_environment(dev.FOLDER)
+    if environment is None:
+        raise LocalServiceError("`make dev` is not running here: start it first.")
+    for name, value in sorted(environment.items()):
+        out.print(
+            f"export {name}={shlex.quote(value)}", markup=False, highlight=False, soft_wrap=True
+        )
+
+
+@local_app.command("reset")
+def local_reset() -> None:
+    """Remove the data of `make dev`; installed tools stay."""
+    dev.reset()
+    out.print("The data of `make dev` is removed.")
+
+
 def _await(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 
@@ -228,6 +283,11 @@ def main() -> None:
         for line in error.lines:
             err.print(f"[red]configuration[/] {line}", highlight=False)
         sys.exit(BAD_CONFIGURATION)
+    except LocalServiceError as error:
+        err.print(f"[red]error[/] {error}", highlight=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except (RegistryError, CompositionError, DomainError, LookupError) as error:
         err.print(f"[red]error[/] {error}", highlight=False)
         sys.exit(2 if isinstance(error, LookupError) else BAD_CONFIGURATION)

@@ -1,5 +1,5 @@
 // Who is calling: verifies the access token (ES256, keys from JWKS) and remembers the viewer.
-import { createRemoteJWKSet, errors, jwtVerify } from 'jose';
+import { createLocalJWKSet, createRemoteJWKSet, errors, jwtVerify } from 'jose';
 
 import { refusal } from './refusals.mjs';
 
@@ -17,6 +17,8 @@ const TOKEN_FAULTS = [
   errors.JWTExpired,
   errors.JWTInvalid,
 ];
+
+const isTokenFault = (error) => TOKEN_FAULTS.some((fault) => error instanceof fault);
 
 const unauthenticated = (message) =>
   refusal('UNAUTHENTICATED', message, { status: 401, headers: CHALLENGE });
@@ -39,6 +41,24 @@ export function createAuthenticator(config, log) {
     requiredClaims: ['exp', 'sub'],
   };
 
+  let knownKeys;
+  let useKnownUntil = 0;
+
+  // Identity may be away for a while: then the keys that were fetched last go on to serve.
+  async function verify(token) {
+    if (knownKeys && Date.now() < useKnownUntil) return jwtVerify(token, knownKeys, rules);
+    try {
+      return await jwtVerify(token, keys, rules);
+    } catch (error) {
+      const known = keys.jwks();
+      if (isTokenFault(error) || !known) throw error;
+      log.warn({ error: error.message }, 'the signing keys cannot be fetched: the known ones serve');
+      knownKeys = createLocalJWKSet(known);
+      useKnownUntil = Date.now() + config.jwksCooldownMs;
+      return jwtVerify(token, knownKeys, rules);
+    }
+  }
+
   return async function authenticate(call, header) {
     if (header === undefined || header === null || header === '') return;
     const [scheme, token, ...rest] = String(header).trim().split(/\s+/);
@@ -46,11 +66,11 @@ export function createAuthenticator(config, log) {
       throw unauthenticated('The authorization header must be "Bearer <access token>".');
     }
     try {
-      const { payload } = await jwtVerify(token, keys, rules);
+      const { payload } = await verify(token);
       call.viewer = { id: payload.sub, partner: typeof payload.client_id === 'string' };
       call.authorization = `Bearer ${token}`;
     } catch (error) {
-      if (TOKEN_FAULTS.some((fault) => error instanceof fault)) {
+      if (isTokenFault(error)) {
         throw unauthenticated('The access token is invalid or has expired.');
       }
       log.error({ requestId: call.id, error }, 'the signing keys cannot be fetched');

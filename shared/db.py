@@ -158,6 +158,8 @@ class Database:
             poolclass=NullPool,
             async_creator=pool.getconn,
             use_native_hstore=False,
+            # Values belong to people: no error text may quote them.
+            hide_parameters=True,
             **options,
         )
 

@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -73,6 +74,31 @@ def _add_trace(_: Any, __: str, entry: dict[str, Any]) -> dict[str, Any]:
     return entry
 
 
+def _stack_without_text(_: Any, __: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """Where and what kind, never the text: drivers quote values, and values belong to people."""
+    given = entry.pop("exc_info", None)
+    error = (
+        given[1]
+        if isinstance(given, tuple)
+        else given
+        if isinstance(given, BaseException)
+        else (sys.exc_info()[1] if given else None)
+    )
+    chain: list[dict[str, Any]] = []
+    while error is not None and len(chain) < 5:
+        frames = traceback.extract_tb(error.__traceback__)
+        chain.append(
+            {
+                "type": f"{type(error).__module__}.{type(error).__qualname__}",
+                "stack": [f"{f.filename}:{f.lineno} {f.name}" for f in frames[-30:]],
+            }
+        )
+        error = error.__cause__ or error.__context__
+    if chain:
+        entry["exception"] = chain
+    return entry
+
+
 def configure(settings: PlatformSettings, service: str) -> None:
     """Set up logs and traces of this process; call it once, before anything else runs."""
     processors: list[Any] = [
@@ -80,7 +106,9 @@ def configure(settings: PlatformSettings, service: str) -> None:
         structlog.stdlib.add_log_level,
         _add_trace,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        structlog.processors.format_exc_info
+        if settings.environment == "development"
+        else _stack_without_text,
     ]
     level = logging.getLevelNamesMapping()[settings.log_level]
     structlog.configure(

@@ -56,14 +56,18 @@ export function useSubgraphErrors({ metrics, log }) {
           if (!result?.errors?.length) return result;
           return { ...result, errors: result.errors.map((e) => clean(subgraphName, call, e)) };
         };
-        const failed = (error) => ({ data: null, errors: [clean(subgraphName, call, error)] });
+        const failed = (reason) => {
+          // A socket fails with an event, or the close of it, instead of an error.
+          const error = reason instanceof Error ? reason : new Error('the connection failed');
+          return { data: null, errors: [clean(subgraphName, call, error)] };
+        };
         try {
           const result = await executor(request);
           return isAsyncIterable(result)
-            ? mapAsyncIterator(result, cleanResult)
+            ? mapAsyncIterator(result, cleanResult, failed)
             : cleanResult(result);
         } catch (error) {
-          return failed(error instanceof Error ? error : new Error(String(error)));
+          return failed(error);
         }
       });
     },

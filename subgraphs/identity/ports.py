@@ -100,6 +100,10 @@ class OpenIdProviders:
         """Where the provider sends people back to; registered there."""
         return f"{self._base}/oauth/callback/{name}"
 
+    async def prepare(self, name: str) -> None:
+        """Read the provider's discovery document, unless it is known. Raises Unavailable."""
+        await self._discover(name)
+
     async def authorization_url(self, name: str, *, state: str, nonce: str, verifier: str) -> str:
         """The page of the provider that asks the person. Raises Unavailable."""
         provider = self._providers[name]

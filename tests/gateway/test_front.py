@@ -4,6 +4,7 @@ import re
 
 import httpx
 import pytest
+from graphql import get_introspection_query
 
 from tests.gateway.subgraphs import Record
 from tests.gateway.support import Router, bearer, only_error
@@ -173,6 +174,12 @@ async def test_ide_only_in_development_and_without_other_origins(
             assert "default-src 'self'" in page.headers["content-security-policy"]
     async with router.client() as client:
         assert (await client.get("/graphql", headers=html)).status_code == 403
+
+
+async def test_ide_can_read_the_whole_schema(development: Router) -> None:
+    body = (await development.ask(get_introspection_query())).json()
+    assert "errors" not in body
+    assert "User" in [type_["name"] for type_ in body["data"]["__schema"]["types"]]
 
 
 def test_admin_port_serves_health_and_metrics(router: Router) -> None:

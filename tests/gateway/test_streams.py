@@ -1,12 +1,14 @@
 """Subscriptions over WebSocket and SSE, and what happens when either side ends them."""
 
 import json
+from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from deploy.local.ports import free_port
 from tests.gateway.subgraphs import Record
-from tests.gateway.support import Router, bearer, eventually
+from tests.gateway.support import Backend, Router, bearer, eventually
 
 TICKS = "subscription Ticks($n: Int!) { ticks(count: $n, ms: 5) { number user { courses } } }"
 ENDLESS = "subscription { ticks(count: 100000, ms: 20) { number } }"
@@ -103,3 +105,21 @@ async def test_oversized_message_closes_the_socket_alone(router: Router) -> None
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1009
     assert (await router.ask("{ courseTitle }")).status_code == 200
+
+
+async def test_subscription_to_a_subgraph_that_is_down_is_unavailable(
+    backend: Backend, folder: Path
+) -> None:
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    router = Router(backend, folder / "nowhere", SUBGRAPH_BASE_URL=nowhere).start()
+    try:
+        async with router.socket() as socket:
+            [result] = await socket.run(ENDLESS)
+            [error] = result["errors"]
+            assert error["extensions"]["code"] == "UNAVAILABLE"
+            assert "127.0.0.1" not in json.dumps(result)
+        answer = await router.ask(ENDLESS, headers=SSE)
+        assert '"code":"UNAVAILABLE"' in answer.text
+        assert "127.0.0.1" not in answer.text
+    finally:
+        router.stop()

@@ -71,6 +71,23 @@ async def test_keys_that_cannot_be_fetched_are_503(backend: Backend, folder: Pat
         router.stop()
 
 
+async def test_known_keys_go_on_to_serve_while_identity_is_away(
+    backend: Backend, folder: Path
+) -> None:
+    router = Router(backend, folder / "stale-keys", JWKS_MAX_AGE_MS="1").start()
+    try:
+        assert (await router.ask("{ courseTitle }", headers=bearer())).status_code == 200
+        backend.jwks_down = True
+        for _ in range(2):
+            assert (await router.ask("{ courseTitle }", headers=bearer())).status_code == 200
+        wrong = await router.ask("{ courseTitle }", headers={"authorization": BAD["unknown-kid"]})
+        assert wrong.status_code == 401
+        assert len(router.lines("the signing keys cannot be fetched: the known ones serve")) == 1
+    finally:
+        backend.jwks_down = False
+        router.stop()
+
+
 async def test_every_subgraph_request_is_signed_over_its_exact_bytes(
     router: Router, record: Record
 ) -> None:

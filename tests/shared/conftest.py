@@ -1,7 +1,6 @@
 """Fixtures for the platform library: learning serves as the subgraph under which it runs."""
 
 import uuid
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -10,12 +9,13 @@ from shared.inbox import Handlers
 from shared.kafka import ensure_topics
 from shared.runtime import Runtime, Subgraph
 from tests.support.graph import GraphClient
+from tests.support.pipeline import start_at_end
 
 
 @pytest.fixture
-async def runtime(learning: GraphClient) -> AsyncIterator[Runtime]:
+def runtime(learning: GraphClient) -> Runtime:
     """Learning's runtime over an empty database."""
-    yield learning.runtime
+    return learning.runtime
 
 
 @pytest.fixture
@@ -27,8 +27,9 @@ def topics(runtime: Runtime) -> list[str]:
 
 
 @pytest.fixture
-def subgraph(learning: GraphClient) -> Subgraph:
-    """Learning with a consumer group of its own, so that tests do not share offsets."""
+def subgraph(learning: GraphClient, topics: list[str]) -> Subgraph:
+    """Learning with a consumer group of its own that begins at the topics' present end."""
     handlers = learning.subgraph.handlers
     own = Handlers(f"learning-{uuid.uuid4().hex[:8]}", one=handlers.one, many=handlers.many)
+    start_at_end(learning.runtime.settings.kafka_brokers, own.consumer, own.topics)
     return replace(learning.subgraph, handlers=own, timers=())

@@ -28,7 +28,7 @@ def course_published(**changes: object) -> CoursePublished:
         "status": "PUBLISHED",
         "version": 2,
     }
-    return CoursePublished(**(values | changes))  # type: ignore[arg-type]
+    return CoursePublished.model_validate(values | changes)
 
 
 async def scalar(runtime: Runtime, sql: str, **values: object) -> object:
@@ -237,9 +237,8 @@ async def test_two_relays_send_each_event_once_and_in_order(
 async def test_worker_stops_at_once(
     runtime: Runtime, subgraph: Subgraph, topics: list[str]
 ) -> None:
+    async def leads() -> bool:
+        return worker.relay.leads
+
     async with asyncio.timeout(15), working(subgraph, runtime) as worker:
-        await eventually(lambda: _leads(worker.relay.leads))
-
-
-async def _leads(value: bool) -> bool:
-    return True if value else (await asyncio.sleep(0), value)[1]
+        await eventually(leads)

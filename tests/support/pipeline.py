@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+
 from shared.events import Event
 from shared.events.identity import UserCreated, UserState
 from shared.ids import new_id
@@ -58,6 +60,22 @@ async def producing(runtime: Runtime) -> AsyncIterator[Producer]:
         yield producer
     finally:
         await producer.close()
+
+
+def start_at_end(brokers: str, group: str, topics: list[str]) -> None:
+    """Let a new group see only what is sent from now on."""
+    consumer = KafkaConsumer(
+        bootstrap_servers=brokers, group_id=group, enable_auto_commit=False, metrics_enabled=False
+    )
+    places = [
+        TopicPartition(topic, number)
+        for topic in topics
+        for number in sorted(consumer.partitions_for_topic(topic) or ())
+    ]
+    consumer.assign(places)
+    ends = consumer.end_offsets(places)
+    consumer.commit({place: OffsetAndMetadata(ends[place], "", -1) for place in places})
+    consumer.close(autocommit=False)
 
 
 @asynccontextmanager

@@ -68,9 +68,7 @@ async def require(
         raise MfaRequired("A code from your authenticator app is needed.", field="totpCode")
 
 
-async def _accept_totp(
-    session: WriteSession, vault: Vault, factor: TotpFactor, code: str
-) -> None:
+async def _accept_totp(session: WriteSession, vault: Vault, factor: TotpFactor, code: str) -> None:
     totp = pyotp.TOTP(vault.open(factor.secret).decode())
     step = int(time.time()) // STEP_SECONDS
     # One step to either side, for clocks that are a little off.
@@ -156,13 +154,10 @@ async def disable(
     viewer: Viewer,
     vault: Vault,
     post: Post,
-    verified_hash: str | None,
+    verified_hash: str,
     code: str,
 ) -> User:
-    """Turn the second factor off, with the password and a code of either kind.
-
-    Users without a password (`verified_hash` None) give the code alone.
-    """
+    """Turn the second factor off, with the password and a code of either kind."""
     user = await accounts.lock(session, viewer.require_user())
     if user.password_hash != verified_hash:
         raise InvalidCredentials("The password is wrong.", field="password")

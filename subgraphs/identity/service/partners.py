@@ -72,6 +72,15 @@ async def _locked(session: WriteSession, client_id: UUID) -> OauthClient:
     return client
 
 
+async def get(session: ReadSession, *, viewer: Viewer, client_id: UUID) -> OauthClient:
+    """A client by id, for admins. Raises NotFound."""
+    viewer.require_role("admin")
+    client = await session.get(OauthClient, client_id, populate_existing=True)
+    if client is None:
+        raise NotFound("There is no such client.", field="clientId")
+    return client
+
+
 async def rotate_secret(session: WriteSession, *, viewer: Viewer, client_id: UUID) -> Issued:
     """A new secret; the present one works for a day more, older ones stop at once."""
     viewer.require_role("admin")
@@ -107,14 +116,10 @@ async def list_clients(
 ) -> Page[OauthClient]:
     """Clients, newest first, for admins."""
     viewer.require_role("admin")
-    return await keyset(
-        session, sa.select(OauthClient), Order.by(OauthClient.id.desc()), page
-    )
+    return await keyset(session, sa.select(OauthClient), Order.by(OauthClient.id.desc()), page)
 
 
-async def authenticate(
-    session: ReadSession, *, client_id: str, secret: str
-) -> OauthClient | None:
+async def authenticate(session: ReadSession, *, client_id: str, secret: str) -> OauthClient | None:
     """The client whose secret this is; None for a wrong, expired or revoked one."""
     id_ = parse_id_or_none(client_id)
     rows = (

@@ -11,7 +11,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from zxcvbn import zxcvbn
 
-from shared.db import WriteSession
+from shared.db import ReadSession, WriteSession
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.events.identity import UserUpdated
 from shared.viewer import Viewer
@@ -180,7 +180,7 @@ async def change(
     return user
 
 
-async def own_account(session: WriteSession, *, viewer: Viewer) -> User:
+async def own_account(session: ReadSession, *, viewer: Viewer) -> User:
     """The viewer's account, to check a password against. Raises NotFound."""
     (user,) = await accounts.get_users(session, [viewer.require_user()])
     if user is None or user.is_tombstone:

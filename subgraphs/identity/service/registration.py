@@ -5,8 +5,9 @@ the same number of statements and hash the password.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Self
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -82,6 +83,10 @@ class Newcomer:
     terms_version: str | None = None
     password_hash: str | None = None
     is_email_verified: bool = False
+
+    def with_password(self, password_hash: str) -> Self:
+        """The same newcomer with a password."""
+        return replace(self, password_hash=password_hash)
 
 
 def person_name(value: str, *, field: str, least: int = 1) -> str:

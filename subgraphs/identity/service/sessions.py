@@ -80,9 +80,7 @@ def access_token(signer: Signer, settings: Settings, opened: Opened) -> tuple[st
 
 async def record_failure(session: WriteSession, *, viewer: Viewer, user: User | None) -> None:
     """Note a wrong address or password; both cost the same."""
-    audit.record(
-        session, "session.refused", viewer=viewer, subject_id=user.id if user else None
-    )
+    audit.record(session, "session.refused", viewer=viewer, subject_id=user.id if user else None)
 
 
 async def log_in(
@@ -249,9 +247,7 @@ async def _refused(
     return RefreshTokenReused("This session was ended for your safety. Sign in again.")
 
 
-async def list_own(
-    session: ReadSession, *, viewer: Viewer, page: PageRequest
-) -> Page[UserSession]:
+async def list_own(session: ReadSession, *, viewer: Viewer, page: PageRequest) -> Page[UserSession]:
     """The viewer's open sessions, newest first."""
     statement = sa.select(UserSession).where(
         UserSession.user_id == viewer.require_user(),
@@ -287,6 +283,14 @@ async def revoke(
     if before is None:
         raise NotFound("There is no such session.", field="id")
     return before
+
+
+async def log_out(session: WriteSession, *, viewer: Viewer) -> UserSession:
+    """End the session that the viewer's token belongs to."""
+    viewer.require_user()
+    if viewer.session_id is None:
+        raise Unauthenticated("Sign in first.")
+    return await revoke(session, viewer=viewer, session_id=viewer.session_id, reason="signed out")
 
 
 async def revoke_others(session: WriteSession, *, viewer: Viewer) -> User:

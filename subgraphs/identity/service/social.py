@@ -17,6 +17,7 @@ from shared import validation
 from shared.db import ReadSession, WriteSession, utc_now, violated_constraint
 from shared.errors import Conflict, InvalidInput
 from shared.outbox import publish
+from shared.pages import Order, Page, PageRequest, keyset
 from shared.viewer import Viewer
 from subgraphs.identity.config import Settings
 from subgraphs.identity.models import ProviderLogin, SocialAccount, User
@@ -267,9 +268,7 @@ async def link(
     return user
 
 
-async def _attach(
-    session: WriteSession, *, viewer: Viewer, user: User, identity: Identity
-) -> None:
+async def _attach(session: WriteSession, *, viewer: Viewer, user: User, identity: Identity) -> None:
     session.add(
         SocialAccount(
             user_id=user.id,
@@ -308,18 +307,13 @@ async def unlink(session: WriteSession, *, viewer: Viewer, provider: str) -> Use
     if user.password_hash is None and len(linked) == 1:
         raise LastWayIn("Set a password first; without it you could not sign in any more.")
     await session.delete(going)
-    audit.record(
-        session, "provider.unlinked", viewer=viewer, subject_id=user.id, provider=provider
-    )
+    audit.record(session, "provider.unlinked", viewer=viewer, subject_id=user.id, provider=provider)
     return user
 
 
-async def list_own(session: ReadSession, *, viewer: Viewer) -> list[SocialAccount]:
-    """The providers that sign the viewer in; there are as many as providers at most."""
-    return list(
-        await session.scalars(
-            sa.select(SocialAccount)
-            .where(SocialAccount.user_id == viewer.require_user())
-            .order_by(SocialAccount.provider)
-        )
-    )
+async def list_own(
+    session: ReadSession, *, viewer: Viewer, page: PageRequest
+) -> Page[SocialAccount]:
+    """The identities that sign the viewer in, newest first."""
+    statement = sa.select(SocialAccount).where(SocialAccount.user_id == viewer.require_user())
+    return await keyset(session, statement, Order.by(SocialAccount.id.desc()), page)

@@ -63,13 +63,17 @@ async def list_users(
 
 async def _refuse_last_admin(session: WriteSession, user_id: UUID) -> None:
     # The rows are locked, so that two admins cannot remove each other at the same moment.
-    admins = await session.scalars(
-        sa.select(UserRole.user_id)
-        .where(UserRole.role == "admin")
-        .order_by(UserRole.user_id)
-        .with_for_update()
+    admins = set(
+        await session.scalars(
+            sa.select(UserRole.user_id)
+            .where(UserRole.role == "admin")
+            .order_by(UserRole.user_id)
+            .with_for_update()
+        )
     )
-    others = [admin for admin in admins if admin != user_id]
+    if user_id not in admins:
+        return
+    others = admins - {user_id}
     active = await session.scalar(
         sa.select(sa.func.count()).where(User.id.in_(others), User.status.in_(OPEN))
     )
