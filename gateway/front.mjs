@@ -29,6 +29,7 @@ export function createFront({ config, gateway, state, active, rateLimiter, traci
   const options = { hideSuggestions: !config.development, log };
 
   async function dispatch({ call, req, res, url }) {
+    if (!url) throw refusal('INVALID_INPUT', 'The request has no valid URL.', { status: 400 });
     const { pathname } = url;
     if (pathname === '/graphql') return graphql({ call, req, res });
     if (pathname === '/' && config.development && req.method === 'GET') return sendIde(res);
@@ -60,11 +61,12 @@ export function createFront({ config, gateway, state, active, rateLimiter, traci
   return function listener(req, res) {
     const call = newCall(req, { trustedProxies: config.trustedProxies, transport: 'http' });
     call.route = 'other';
-    const url = new URL(req.url.replace(/^\/+/, '/'), 'http://router');
+    // Null for what is no URL; a client must not be able to throw outside of the dispatch.
+    const url = URL.parse(req.url.replace(/^\/+/, '/'), 'http://router');
     active.add(call);
     metrics.requestsInProgress.set(active.size);
     // A span's name is an index: never the path that a client made up.
-    tracing.begin(call, url.pathname === '/graphql' ? `${req.method} /graphql` : req.method);
+    tracing.begin(call, url?.pathname === '/graphql' ? `${req.method} /graphql` : req.method);
     res.setHeader('x-request-id', call.id);
     res.setHeader('x-content-type-options', 'nosniff');
     if (state.draining) res.setHeader('connection', 'close');

@@ -57,7 +57,7 @@ def jwks(environment: None) -> JwksServer:
 
 
 async def _runtime(name: str) -> AsyncIterator[Runtime]:
-    services.clone_database(name)
+    services.ensure_database(name)
     runtime = load_subgraph(name).start()
     await runtime.open()
     yield runtime

@@ -21,7 +21,7 @@ const MESSAGES = {
 
 /** Register after the resilience plugin, so that it wraps it and sees the final outcome. */
 export function useSubgraphErrors({ metrics, log }) {
-  function clean(subgraph, call, error) {
+  function clean({ subgraph, call, clientLeft }, error) {
     const { code, details, public: marked } = error.extensions ?? {};
     if (PUBLIC_CODES.has(code) || (marked === true && CODE_SHAPE.test(code))) {
       metrics.subgraphErrors.inc({ subgraph, code: PUBLIC_CODES.has(code) ? code : 'OTHER' });
@@ -31,6 +31,8 @@ export function useSubgraphErrors({ metrics, log }) {
       return new GraphQLError(error.message, { path: error.path, extensions });
     }
     const kind = kindOf(error);
+    // When the client has left, the subgraph did nothing wrong, and nobody reads the answer.
+    if (clientLeft) return new GraphQLError(MESSAGES[kind], { extensions: { code: kind } });
     metrics.subgraphErrors.inc({ subgraph, code: kind });
     log.warn(
       {
@@ -51,15 +53,20 @@ export function useSubgraphErrors({ metrics, log }) {
   return {
     onSubgraphExecute({ subgraphName, executor, setExecutor }) {
       setExecutor(async (request) => {
-        const call = request.context?.call;
+        const { context, signal } = request;
+        const cleaned = (error) =>
+          clean(
+            { subgraph: subgraphName, call: context?.call, clientLeft: signal?.aborted },
+            error,
+          );
         const cleanResult = (result) => {
           if (!result?.errors?.length) return result;
-          return { ...result, errors: result.errors.map((e) => clean(subgraphName, call, e)) };
+          return { ...result, errors: result.errors.map(cleaned) };
         };
         const failed = (reason) => {
           // A socket fails with an event, or the close of it, instead of an error.
           const error = reason instanceof Error ? reason : new Error('the connection failed');
-          return { data: null, errors: [clean(subgraphName, call, error)] };
+          return { data: null, errors: [cleaned(error)] };
         };
         try {
           const result = await executor(request);

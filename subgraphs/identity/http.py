@@ -1,4 +1,4 @@
-"""Identity's routes beside GraphQL: keys, discovery, OAuth for partners, the providers' callback."""
+"""Routes beside GraphQL: keys, discovery, OAuth for partners, the way back from providers."""
 
 import base64
 import binascii

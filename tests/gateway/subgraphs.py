@@ -16,7 +16,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
-from strawberry.federation.schema_directives import Key
 from strawberry.types import Info
 
 SECRET = "first-secret-of-the-router-0123456789"
@@ -236,11 +235,6 @@ class CourseUser:
     def resolve_reference(cls, id: strawberry.ID) -> "CourseUser":
         """Any id exists."""
         return cls(id=id)
-
-
-@strawberry.federation.type(name="User", keys=[Key(fields="id", resolvable=False)])  # type: ignore[arg-type]
-class TutorPointer:
-    id: strawberry.ID
 
 
 @strawberry.type

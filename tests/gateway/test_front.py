@@ -1,5 +1,6 @@
 """The public and the admin listener: CORS, forgery, public routes, IDE, health and metrics."""
 
+import asyncio
 import re
 
 import httpx
@@ -149,6 +150,18 @@ async def test_everything_else_is_404(
     assert answer.status_code == 404
     assert only_error(answer)["extensions"]["code"] == "NOT_FOUND"
     assert record.requests == []
+
+
+@pytest.mark.parametrize("target", ["http://[", "http://[::1", "*", "//", "/%", "/\\\\x"])
+async def test_malformed_target_is_answered_and_does_not_end_the_process(
+    router: Router, target: str
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", router.port)
+    writer.write(f"GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
+    status = (await reader.read()).split(b" ")[1]
+    writer.close()
+    assert status in (b"400", b"404")
+    assert router.process.poll() is None
 
 
 async def test_slow_public_route_is_504_and_large_body_413(router: Router, record: Record) -> None:

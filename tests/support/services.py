@@ -70,8 +70,17 @@ def use_own_databases(worker: str) -> None:
         os.environ[f"{name.upper()}_DB_NAME"] = f"edtech_{name}_db_test_{worker}"
 
 
-def clone_database(name: str) -> None:
-    """Make this worker's database of a subgraph from its migrated template."""
+_made: set[str] = set()
+
+
+def ensure_database(name: str) -> None:
+    """This worker's database of a subgraph, made once from its migrated template."""
+    if name not in _made:
+        _clone_database(name)
+        _made.add(name)
+
+
+def _clone_database(name: str) -> None:
     own = os.environ[f"{name.upper()}_DB_NAME"]
     template = f"edtech_{name}_db_test_template"
     subgraph = load_subgraph(name)

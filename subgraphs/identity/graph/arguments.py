@@ -6,7 +6,7 @@ import strawberry
 
 First = Annotated[
     int | None,
-    strawberry.argument(description="So many from the start, 0 to 100; 20 unless given."),
+    strawberry.argument(description="So many from the start; 0 to 100, or 20."),
 ]
 After = Annotated[str | None, strawberry.argument(description="Only what follows this cursor.")]
 Last = Annotated[int | None, strawberry.argument(description="So many from the end, 0 to 100.")]

@@ -11,6 +11,7 @@ from shared.pages import PageRequest
 from subgraphs.identity import models
 from subgraphs.identity.graph.arguments import After, Before, First, Last
 from subgraphs.identity.graph.context import Info
+from subgraphs.identity.graph.results import result_of
 from subgraphs.identity.service import consents
 
 
@@ -37,7 +38,7 @@ class Consent:
         """From its row."""
         return cls(
             id=strawberry.ID(str(row.id)),
-            kind=ConsentKind(row.kind),
+            kind=ConsentKind[row.kind],
             version=row.version,
             accepted_at=row.accepted_at,
             withdrawn_at=row.withdrawn_at,
@@ -69,17 +70,23 @@ class ConsentMutations:
         info: Info,
         kind: Kind,
         version: Annotated[str, strawberry.argument(description="The version that was shown.")],
-    ) -> Annotated[Consent | Problem, strawberry.union("AcceptConsentResult")]:
+    ) -> Annotated[
+        Consent | Problem,
+        result_of("acceptConsent"),
+    ]:
         async with info.context.write() as session:
             row = await consents.accept(
-                session, viewer=info.context.viewer, kind=kind.value, version=version
+                session, viewer=info.context.viewer, kind=kind.name, version=version
             )
         return Consent.of(row)
 
     @strawberry.mutation(description="Take back what one agreed to, but for the terms.")
     async def withdraw_consent(
         self, info: Info, kind: Kind
-    ) -> Annotated[Consent | Problem, strawberry.union("WithdrawConsentResult")]:
+    ) -> Annotated[
+        Consent | Problem,
+        result_of("withdrawConsent"),
+    ]:
         async with info.context.write() as session:
-            row = await consents.withdraw(session, viewer=info.context.viewer, kind=kind.value)
+            row = await consents.withdraw(session, viewer=info.context.viewer, kind=kind.name)
         return Consent.of(row)

@@ -8,6 +8,7 @@ from shared.graph import Problem
 from subgraphs.identity.graph.arguments import Token
 from subgraphs.identity.graph.context import Info
 from subgraphs.identity.graph.passwords import Password, prove
+from subgraphs.identity.graph.results import result_of
 from subgraphs.identity.graph.users import User
 from subgraphs.identity.service import emails
 
@@ -22,7 +23,10 @@ class EmailMutations:
         info: Info,
         new_email: Annotated[str, strawberry.argument(description="The new address.")],
         password: Password,
-    ) -> Annotated[User | Problem, strawberry.union("RequestEmailChangeResult")]:
+    ) -> Annotated[
+        User | Problem,
+        result_of("requestEmailChange"),
+    ]:
         context = info.context
         _, verified = await prove(context, password, field="password")
         await context.limit("mail-address", new_email, context.runtime.settings.limit_mail_address)
@@ -39,7 +43,10 @@ class EmailMutations:
     @strawberry.mutation(description="Use the new address, by the link that was mailed to it.")
     async def confirm_email_change(
         self, info: Info, token: Token
-    ) -> Annotated[User | Problem, strawberry.union("ConfirmEmailChangeResult")]:
+    ) -> Annotated[
+        User | Problem,
+        result_of("confirmEmailChange"),
+    ]:
         context = info.context
         await context.limit_ip("verify", context.runtime.settings.limit_token_ip)
         async with context.write() as session:
@@ -52,7 +59,10 @@ class EmailMutations:
     )
     async def undo_email_change(
         self, info: Info, token: Token
-    ) -> Annotated[User | Problem, strawberry.union("UndoEmailChangeResult")]:
+    ) -> Annotated[
+        User | Problem,
+        result_of("undoEmailChange"),
+    ]:
         context = info.context
         await context.limit_ip("verify", context.runtime.settings.limit_token_ip)
         async with context.write() as session:

@@ -7,6 +7,7 @@ import strawberry
 from shared.graph import Problem
 from subgraphs.identity.graph.context import Info
 from subgraphs.identity.graph.passwords import Password, prove
+from subgraphs.identity.graph.results import result_of
 from subgraphs.identity.graph.users import User
 from subgraphs.identity.service import mfa
 
@@ -29,7 +30,10 @@ class MfaMutations:
     @strawberry.mutation(description="Begin to turn on two-step sign-in.")
     async def enable_totp(
         self, info: Info
-    ) -> Annotated[TotpSecret | Problem, strawberry.union("EnableTotpResult")]:
+    ) -> Annotated[
+        TotpSecret | Problem,
+        result_of("enableTotp"),
+    ]:
         context = info.context
         async with context.write() as session:
             secret, uri = await mfa.enable(
@@ -40,7 +44,10 @@ class MfaMutations:
     @strawberry.mutation(description="Turn on two-step sign-in with a first code from the app.")
     async def confirm_totp(
         self, info: Info, code: Code
-    ) -> Annotated[RecoveryCodes | Problem, strawberry.union("ConfirmTotpResult")]:
+    ) -> Annotated[
+        RecoveryCodes | Problem,
+        result_of("confirmTotp"),
+    ]:
         context = info.context
         await context.limit_user("totp", context.runtime.settings.limit_password_user)
         async with context.write() as session:
@@ -61,7 +68,10 @@ class MfaMutations:
         code: Annotated[
             str, strawberry.argument(description="A code from the app, or a recovery code.")
         ],
-    ) -> Annotated[User | Problem, strawberry.union("DisableTotpResult")]:
+    ) -> Annotated[
+        User | Problem,
+        result_of("disableTotp"),
+    ]:
         context = info.context
         _, verified = await prove(context, password, field="password")
         async with context.write() as session:

@@ -13,6 +13,7 @@ from shared.pages import PageRequest
 from subgraphs.identity import models
 from subgraphs.identity.graph.arguments import After, Before, First, IdempotencyKey, Last
 from subgraphs.identity.graph.context import Info
+from subgraphs.identity.graph.results import result_of
 from subgraphs.identity.service import partners
 
 ClientId = Annotated[strawberry.ID, strawberry.argument(description="The client's id.")]
@@ -80,7 +81,10 @@ class PartnerMutations:
         info: Info,
         input: Annotated[CreateOauthClientInput, strawberry.argument(description="The program.")],
         idempotency_key: IdempotencyKey = None,
-    ) -> Annotated[OauthClientSecret | Problem, strawberry.union("CreateOauthClientResult")]:
+    ) -> Annotated[
+        OauthClientSecret | Problem,
+        result_of("createOauthClient"),
+    ]:
         viewer = info.context.viewer
         secret: str | None = None
         async with info.context.write() as session:
@@ -108,7 +112,10 @@ class PartnerMutations:
     )
     async def rotate_oauth_client_secret(
         self, info: Info, client_id: ClientId
-    ) -> Annotated[OauthClientSecret | Problem, strawberry.union("RotateOauthClientSecretResult")]:
+    ) -> Annotated[
+        OauthClientSecret | Problem,
+        result_of("rotateOauthClientSecret"),
+    ]:
         async with info.context.write() as session:
             issued = await partners.rotate_secret(
                 session,
@@ -120,7 +127,10 @@ class PartnerMutations:
     @strawberry.mutation(description="Close a partner's program; for admins.")
     async def revoke_oauth_client(
         self, info: Info, client_id: ClientId
-    ) -> Annotated[OauthClient | Problem, strawberry.union("RevokeOauthClientResult")]:
+    ) -> Annotated[
+        OauthClient | Problem,
+        result_of("revokeOauthClient"),
+    ]:
         async with info.context.write() as session:
             row = await partners.revoke(
                 session,

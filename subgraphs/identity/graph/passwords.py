@@ -10,6 +10,7 @@ from subgraphs.identity import models
 from subgraphs.identity.graph.arguments import Token
 from subgraphs.identity.graph.context import Context, Info
 from subgraphs.identity.graph.registration import Email, MailRequested
+from subgraphs.identity.graph.results import result_of
 from subgraphs.identity.graph.users import User
 from subgraphs.identity.service import passwords
 
@@ -41,7 +42,10 @@ class PasswordMutations:
     @strawberry.mutation(description="Mail a link to choose a new password.")
     async def request_password_reset(
         self, info: Info, email: Email
-    ) -> Annotated[MailRequested | Problem, strawberry.union("RequestPasswordResetResult")]:
+    ) -> Annotated[
+        MailRequested | Problem,
+        result_of("requestPasswordReset"),
+    ]:
         context = info.context
         address = validation.email(email)
         await context.limit_ip("mail", context.runtime.settings.limit_mail_ip)
@@ -55,7 +59,10 @@ class PasswordMutations:
     @strawberry.mutation(description="Choose a new password by the mailed link; ends all sessions.")
     async def reset_password(
         self, info: Info, token: Token, new_password: NewPassword
-    ) -> Annotated[User | Problem, strawberry.union("ResetPasswordResult")]:
+    ) -> Annotated[
+        User | Problem,
+        result_of("resetPassword"),
+    ]:
         context = info.context
         await context.limit_ip("reset", context.runtime.settings.limit_token_ip)
         async with context.read() as session:
@@ -76,7 +83,10 @@ class PasswordMutations:
     @strawberry.mutation(description="Change one's own password; ends the other sessions.")
     async def change_password(
         self, info: Info, current_password: Password, new_password: NewPassword
-    ) -> Annotated[User | Problem, strawberry.union("ChangePasswordResult")]:
+    ) -> Annotated[
+        User | Problem,
+        result_of("changePassword"),
+    ]:
         context = info.context
         account, verified = await prove(context, current_password, field="currentPassword")
         hashed = await context.runtime.passwords.hash_new(

@@ -9,6 +9,7 @@ from shared import idempotency, validation
 from shared.graph import Problem
 from subgraphs.identity.graph.arguments import IdempotencyKey, Token
 from subgraphs.identity.graph.context import Info
+from subgraphs.identity.graph.results import result_of
 from subgraphs.identity.graph.users import Role, User
 from subgraphs.identity.service import registration
 
@@ -55,7 +56,10 @@ class RegistrationMutations:
         info: Info,
         input: Annotated[RegisterInput, strawberry.argument(description="The new account.")],
         idempotency_key: IdempotencyKey = None,
-    ) -> Annotated[RegistrationAccepted | Problem, strawberry.union("RegisterResult")]:
+    ) -> Annotated[
+        RegistrationAccepted | Problem,
+        result_of("register"),
+    ]:
         context = info.context
         settings = context.runtime.settings
         await context.limit_ip("register", settings.limit_register_ip)
@@ -63,7 +67,7 @@ class RegistrationMutations:
             email=input.email,
             first_name=input.first_name,
             last_name=input.last_name,
-            role=input.role.value,
+            role=input.role.name.lower(),
             username=input.username,
             locale=input.locale,
             time_zone=input.time_zone,
@@ -95,7 +99,10 @@ class RegistrationMutations:
     @strawberry.mutation(description="Confirm an address with the mailed link.")
     async def verify_email(
         self, info: Info, token: Token
-    ) -> Annotated[User | Problem, strawberry.union("VerifyEmailResult")]:
+    ) -> Annotated[
+        User | Problem,
+        result_of("verifyEmail"),
+    ]:
         context = info.context
         await context.limit_ip("verify", context.runtime.settings.limit_token_ip)
         async with context.write() as session:
@@ -105,7 +112,10 @@ class RegistrationMutations:
     @strawberry.mutation(description="Mail a new link to confirm an address.")
     async def resend_verification(
         self, info: Info, email: Email
-    ) -> Annotated[MailRequested | Problem, strawberry.union("ResendVerificationResult")]:
+    ) -> Annotated[
+        MailRequested | Problem,
+        result_of("resendVerification"),
+    ]:
         context = info.context
         address = validation.email(email)
         await context.limit_ip("mail", context.runtime.settings.limit_mail_ip)

@@ -14,6 +14,7 @@ from shared.viewer import Viewer
 from subgraphs.identity import models
 from subgraphs.identity.graph.arguments import After, Before, First, Last
 from subgraphs.identity.graph.context import Context, Info
+from subgraphs.identity.graph.results import result_of
 from subgraphs.identity.graph.users import User
 from subgraphs.identity.service import accounts, passwords, sessions
 from subgraphs.identity.service.keys import Signer
@@ -107,7 +108,7 @@ class SessionMutations:
         self,
         info: Info,
         input: Annotated[LoginInput, strawberry.argument(description="Who signs in.")],
-    ) -> Annotated[AuthTokens | Problem, strawberry.union("LoginResult")]:
+    ) -> Annotated[AuthTokens | Problem, result_of("login")]:
         context, settings = info.context, info.context.runtime.settings
         address = validation.email(input.email)
         pair = f"{context.viewer.ip} {address}"
@@ -149,7 +150,7 @@ class SessionMutations:
         refresh_token: Annotated[
             str, strawberry.argument(description="The newest refresh token of the session.")
         ],
-    ) -> Annotated[AuthTokens | Problem, strawberry.union("RefreshResult")]:
+    ) -> Annotated[AuthTokens | Problem, result_of("refresh")]:
         context, settings = info.context, info.context.runtime.settings
         await context.limit_ip("refresh", settings.limit_refresh_ip)
         signer = await context.runtime.keyring.signer()
@@ -167,9 +168,7 @@ class SessionMutations:
         return AuthTokens.of(signer, context, opened)
 
     @strawberry.mutation(description="End the present session.")
-    async def logout(
-        self, info: Info
-    ) -> Annotated[Session | Problem, strawberry.union("LogoutResult")]:
+    async def logout(self, info: Info) -> Annotated[Session | Problem, result_of("logout")]:
         viewer = info.context.viewer
         async with info.context.write() as session:
             row = await sessions.log_out(session, viewer=viewer)
@@ -180,7 +179,10 @@ class SessionMutations:
         self,
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="The session's id.")],
-    ) -> Annotated[Session | Problem, strawberry.union("RevokeSessionResult")]:
+    ) -> Annotated[
+        Session | Problem,
+        result_of("revokeSession"),
+    ]:
         viewer = info.context.viewer
         async with info.context.write() as session:
             row = await sessions.revoke(
@@ -194,7 +196,10 @@ class SessionMutations:
     @strawberry.mutation(description="End all of one's own sessions but the present one.")
     async def revoke_other_sessions(
         self, info: Info
-    ) -> Annotated[User | Problem, strawberry.union("RevokeOtherSessionsResult")]:
+    ) -> Annotated[
+        User | Problem,
+        result_of("revokeOtherSessions"),
+    ]:
         viewer = info.context.viewer
         async with info.context.write() as session:
             row = await sessions.revoke_others(session, viewer=viewer)

@@ -10,6 +10,7 @@ from shared.pages import PageRequest
 from subgraphs.identity import models
 from subgraphs.identity.graph.arguments import After, Before, First, Last
 from subgraphs.identity.graph.context import Info
+from subgraphs.identity.graph.results import result_of
 from subgraphs.identity.graph.sessions import AuthTokens
 from subgraphs.identity.graph.users import User
 from subgraphs.identity.service import social
@@ -84,7 +85,10 @@ class SocialMutations:
         redirect_uri: Annotated[
             str, strawberry.argument(description="Where the web app waits; one of a fixed list.")
         ],
-    ) -> Annotated[ProviderLogin | Problem, strawberry.union("StartProviderLoginResult")]:
+    ) -> Annotated[
+        ProviderLogin | Problem,
+        result_of("startProviderLogin"),
+    ]:
         context, runtime = info.context, info.context.runtime
         await context.limit_ip("provider", runtime.settings.limit_token_ip)
         # The provider's discovery may take a while, so it is read before the transaction.
@@ -109,7 +113,10 @@ class SocialMutations:
         input: Annotated[
             LoginWithProviderInput, strawberry.argument(description="What came back.")
         ],
-    ) -> Annotated[AuthTokens | Problem, strawberry.union("LoginWithProviderResult")]:
+    ) -> Annotated[
+        AuthTokens | Problem,
+        result_of("loginWithProvider"),
+    ]:
         context, runtime = info.context, info.context.runtime
         await context.limit_ip("provider", runtime.settings.limit_token_ip)
         signer = await runtime.keyring.signer()
@@ -133,7 +140,10 @@ class SocialMutations:
         self,
         info: Info,
         input: Annotated[ProviderCodeInput, strawberry.argument(description="What came back.")],
-    ) -> Annotated[User | Problem, strawberry.union("LinkProviderResult")]:
+    ) -> Annotated[
+        User | Problem,
+        result_of("linkProvider"),
+    ]:
         context, runtime = info.context, info.context.runtime
         await context.limit_ip("provider", runtime.settings.limit_token_ip)
         async with context.write() as session:
@@ -150,7 +160,10 @@ class SocialMutations:
     @strawberry.mutation(description="Remove a provider; not the last way to sign in.")
     async def unlink_provider(
         self, info: Info, provider: Provider
-    ) -> Annotated[User | Problem, strawberry.union("UnlinkProviderResult")]:
+    ) -> Annotated[
+        User | Problem,
+        result_of("unlinkProvider"),
+    ]:
         async with info.context.write() as session:
             row = await social.unlink(session, viewer=info.context.viewer, provider=provider)
         return User.of(row, info.context.viewer)

@@ -14,6 +14,7 @@ from shared.viewer import Viewer
 from subgraphs.identity import models
 from subgraphs.identity.graph.arguments import After, Before, First, Last
 from subgraphs.identity.graph.context import Info
+from subgraphs.identity.graph.results import result_of
 from subgraphs.identity.service import accounts, profile, users
 
 DELETED = "Deleted user"
@@ -21,10 +22,10 @@ DELETED = "Deleted user"
 
 @strawberry.enum(description="What a user is on the platform.")
 class Role(Enum):
-    STUDENT = strawberry.enum_value("student", description="Learns.")
-    TUTOR = strawberry.enum_value("tutor", description="Teaches.")
-    MODERATOR = strawberry.enum_value("moderator", description="Looks after content.")
-    ADMIN = strawberry.enum_value("admin", description="Runs the platform.")
+    STUDENT = strawberry.enum_value("STUDENT", description="Learns.")
+    TUTOR = strawberry.enum_value("TUTOR", description="Teaches.")
+    MODERATOR = strawberry.enum_value("MODERATOR", description="Looks after content.")
+    ADMIN = strawberry.enum_value("ADMIN", description="Runs the platform.")
 
 
 @strawberry.enum(description="The state of an account.")
@@ -87,8 +88,8 @@ class User:
             bio=None if gone else user.profile.bio,
             time_zone="UTC" if gone else user.time_zone,
             locale="en" if gone else user.locale,
-            roles=[] if gone else [Role(role) for role in user.roles],
-            status=UserStatus.ERASED if gone else UserStatus(user.status),
+            roles=[] if gone else [Role[role.upper()] for role in user.roles],
+            status=UserStatus.ERASED if gone else UserStatus[user.status],
             is_active=not gone and user.status in users.OPEN,
             created_at=user.created_at,
             email=user.email if private else None,
@@ -151,7 +152,7 @@ class UpdateProfileInput:
     )
     preferences: JSON | None = strawberry.field(
         default=strawberry.UNSET,
-        description="A JSON object of at most 8 KiB that replaces the old one; null changes nothing.",
+        description="A JSON object up to 8 KiB that replaces the old one; null changes nothing.",
     )
 
     def changes(self) -> profile.Changes:
@@ -196,8 +197,8 @@ class UserQueries:
         given = filter or UserFilter()
         wanted = users.Filter(
             text=given.text,
-            role=given.role.value if given.role else None,
-            status=given.status.value if given.status else None,
+            role=given.role.name.lower() if given.role else None,
+            status=given.status.name if given.status else None,
         )
         async with info.context.read() as session:
             rows = await users.list_users(session, viewer=viewer, page=page, wanted=wanted)
@@ -211,7 +212,10 @@ class UserMutations:
         self,
         info: Info,
         input: Annotated[UpdateProfileInput, strawberry.argument(description="New values.")],
-    ) -> Annotated[User | Problem, strawberry.union("UpdateProfileResult")]:
+    ) -> Annotated[
+        User | Problem,
+        result_of("updateProfile"),
+    ]:
         viewer = info.context.viewer
         async with info.context.write() as session:
             row = await profile.update(session, viewer=viewer, changes=input.changes())
@@ -223,14 +227,14 @@ class UserMutations:
         info: Info,
         user_id: UserId,
         role: Annotated[Role, strawberry.argument(description="The role to give.")],
-    ) -> Annotated[User | Problem, strawberry.union("SetRoleResult")]:
+    ) -> Annotated[User | Problem, result_of("setRole")]:
         viewer = info.context.viewer
         async with info.context.write() as session:
             row = await users.set_role(
                 session,
                 viewer=viewer,
                 user_id=parse_id(user_id, field="userId"),
-                role=role.value,
+                role=role.name.lower(),
             )
         return User.of(row, viewer)
 
@@ -240,14 +244,14 @@ class UserMutations:
         info: Info,
         user_id: UserId,
         role: Annotated[Role, strawberry.argument(description="The role to take.")],
-    ) -> Annotated[User | Problem, strawberry.union("RemoveRoleResult")]:
+    ) -> Annotated[User | Problem, result_of("removeRole")]:
         viewer = info.context.viewer
         async with info.context.write() as session:
             row = await users.remove_role(
                 session,
                 viewer=viewer,
                 user_id=parse_id(user_id, field="userId"),
-                role=role.value,
+                role=role.name.lower(),
             )
         return User.of(row, viewer)
 
@@ -259,7 +263,10 @@ class UserMutations:
         reason: Annotated[
             str, strawberry.argument(description="3 to 500 characters; the user is told.")
         ],
-    ) -> Annotated[User | Problem, strawberry.union("SuspendUserResult")]:
+    ) -> Annotated[
+        User | Problem,
+        result_of("suspendUser"),
+    ]:
         viewer = info.context.viewer
         async with info.context.write() as session:
             row = await users.suspend(
@@ -274,7 +281,10 @@ class UserMutations:
     @strawberry.mutation(description="Open a suspended account again; for admins.")
     async def restore_user(
         self, info: Info, user_id: UserId
-    ) -> Annotated[User | Problem, strawberry.union("RestoreUserResult")]:
+    ) -> Annotated[
+        User | Problem,
+        result_of("restoreUser"),
+    ]:
         viewer = info.context.viewer
         async with info.context.write() as session:
             row = await users.restore(

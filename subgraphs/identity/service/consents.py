@@ -49,7 +49,7 @@ async def withdraw(session: WriteSession, *, viewer: Viewer, kind: str) -> Conse
     user_id = viewer.require_user()
     if kind == "TERMS":
         raise Conflict("The terms hold for as long as the account exists.", field="kind")
-    withdrawn = await session.scalar(
+    withdrawn: Consent | None = await session.scalar(
         sa.update(Consent)
         .where(Consent.user_id == user_id, Consent.kind == kind, Consent.withdrawn_at.is_(None))
         .values(withdrawn_at=sa.func.clock_timestamp())

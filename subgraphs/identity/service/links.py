@@ -37,7 +37,7 @@ async def consume(session: WriteSession, *, purpose: str, token: str) -> AuthTok
 
     The conditional update decides: of two requests with one link, one gets it.
     """
-    used = await session.scalar(
+    used: AuthToken | None = await session.scalar(
         sa.update(AuthToken)
         .where(
             AuthToken.token_hash == digest(token),

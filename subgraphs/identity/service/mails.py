@@ -9,11 +9,12 @@ from datetime import timedelta
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import orjson
 import sqlalchemy as sa
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from shared.db import WriteSession, utc_now
 from shared.ids import new_id
@@ -54,7 +55,7 @@ _LINK = sa.text(
 _texts = Environment(
     loader=FileSystemLoader(Path(__file__).parents[1] / "templates"),
     undefined=StrictUndefined,
-    autoescape=lambda name: name is not None and name.endswith(".html"),
+    autoescape=select_autoescape(enabled_extensions=("html",)),
     trim_blocks=True,
     lstrip_blocks=True,
 )
@@ -213,7 +214,7 @@ async def settle_failed(
 ) -> None:
     """The mail is tried again later, each time after twice as long, or given up."""
     delay = min(FIRST_DELAY_SECONDS * 2 ** (mail.attempt - 1), LONGEST_DELAY_SECONDS)
-    values = {
+    values: dict[str, Any] = {
         "error": error,
         "next_attempt_at": sa.func.clock_timestamp() + timedelta(seconds=delay),
     }

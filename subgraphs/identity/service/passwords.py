@@ -118,7 +118,7 @@ async def request_reset(session: WriteSession, *, viewer: Viewer, post: Post, em
     )
 
 
-async def about_owner_of(session: WriteSession, token: str) -> list[str]:
+async def about_owner_of(session: ReadSession, token: str) -> list[str]:
     """Words that the owner of a reset link may not use; none for a link that does not work."""
     user = await session.scalar(
         sa.select(User)

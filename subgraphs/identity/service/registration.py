@@ -158,7 +158,7 @@ async def create(
         if taken is not None:
             raise UsernameTaken("This username is taken.", field="username")
     try:
-        return await session.scalar(
+        created: UUID | None = await session.scalar(
             _CREATE,
             {
                 "id": new_id(),
@@ -183,6 +183,7 @@ async def create(
         if violated_constraint(error) == "uq_users_username":
             raise UsernameTaken("This username is taken.", field="username") from error
         raise
+    return created
 
 
 async def register(session: WriteSession, person: Newcomer, *, viewer: Viewer, post: Post) -> UUID:

@@ -153,7 +153,7 @@ async def open_session(
         subject_id=user.id,
         actor_id=user.id,
         method=method,
-        session=str(opened.id),
+        session_id=str(opened.id),
     )
     publish(session, UserLoggedIn(user_id=user.id, session_id=opened.id, version=user.version))
     return Opened(user, opened.id, token)
@@ -221,9 +221,9 @@ async def _refused(
             .where(RefreshToken.token_hash == digest(token))
         )
     ).one_or_none()
-    if found is None or found[0] is None or found[1].revoked_at is not None:
+    used_at, opened = found.tuple() if found is not None else (None, None)
+    if used_at is None or opened is None or opened.revoked_at is not None:
         raise RefreshTokenInvalid("This session has ended. Sign in again.")
-    used_at, opened = found
     if utc_now() - used_at <= timedelta(seconds=settings.refresh_grace_seconds):
         raise RefreshSuperseded("This refresh token was used a moment ago. Use the newer tokens.")
     ended = await session.scalar(
@@ -242,7 +242,7 @@ async def _refused(
             "session.reuse_detected",
             viewer=viewer,
             subject_id=user.id,
-            session=str(opened.id),
+            session_id=str(opened.id),
         )
     return RefreshTokenReused("This session was ended for your safety. Sign in again.")
 
@@ -262,7 +262,7 @@ async def revoke(
 ) -> UserSession:
     """End one of the viewer's sessions; ending an ended one changes nothing. Raises NotFound."""
     user_id = viewer.require_user()
-    ended = await session.scalar(
+    ended: UserSession | None = await session.scalar(
         sa.update(UserSession)
         .where(
             UserSession.id == session_id,
@@ -274,7 +274,11 @@ async def revoke(
     )
     if ended is not None:
         audit.record(
-            session, "session.revoked", viewer=viewer, subject_id=user_id, session=str(session_id)
+            session,
+            "session.revoked",
+            viewer=viewer,
+            subject_id=user_id,
+            session_id=str(session_id),
         )
         return ended
     before = await session.scalar(
@@ -328,7 +332,7 @@ async def revoke_by_refresh_token(session: WriteSession, *, viewer: Viewer, toke
         viewer=viewer,
         subject_id=ended.user_id,
         actor_id=ended.user_id,
-        session=str(ended.id),
+        session_id=str(ended.id),
     )
     return True
 
