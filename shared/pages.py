@@ -1,13 +1,16 @@
 """Pages by key cursors: stable under writes, where offsets skip and repeat.
 
-A cursor is the sort key of one row. `keyset` serves one list; `keyset_by_parent` serves the same
-page of many parents in one statement. Free of GraphQL, since services take it.
+A cursor is the sort key of one row, with a mark of the order that it belongs to. `keyset` serves one
+list; `keyset_by_parent` serves the same page of many parents in one statement. Free of GraphQL,
+since services take it.
 """
 
 import base64
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -97,6 +100,12 @@ class Order:
             )
         )
 
+    @cached_property
+    def mark(self) -> int:
+        """What tells this order from others in cursors, its parameters (a search's text) included."""
+        parts = [(column.compile(), descending) for column, descending in self.columns]
+        return zlib.crc32(repr([(str(c), c.params, d) for c, d in parts]).encode())
+
 
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
@@ -112,23 +121,24 @@ def _rich(value: Any) -> Any:
     return value
 
 
-def encode_cursor(values: Sequence[Any]) -> str:
+def encode_cursor(order: Order, values: Sequence[Any]) -> str:
     """An opaque, URL-safe cursor for the sort key of one row."""
-    return base64.urlsafe_b64encode(orjson.dumps([_plain(v) for v in values])).decode().rstrip("=")
+    content = orjson.dumps([order.mark, *(_plain(value) for value in values)])
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str, order: Order, *, argument: str) -> list[Any]:
     """The sort key in a cursor. Raises InvalidInput for one that is not of this list."""
     try:
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        values = [_rich(v) for v in orjson.loads(raw)]
-        if len(values) != len(order.columns):
+        mark, *values = [_rich(value) for value in orjson.loads(raw)]
+        if mark != order.mark or len(values) != len(order.columns):
             raise ValueError(cursor)
         for value, (column, _) in zip(values, order.columns, strict=True):
-            wanted = column.type.python_type
-            if not isinstance(value, (int, float) if wanted is float else wanted):
+            # Exactly the type: True is an int to Python, and none to the database.
+            if type(value) is not column.type.python_type:
                 raise TypeError(cursor)
-    except (ValueError, TypeError, KeyError, UnicodeError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         raise InvalidInput(f"{argument} is not a cursor of this list.", field=argument) from None
     return values
 
@@ -156,14 +166,16 @@ def _prepared(statement: sa.Select[Any], order: Order, page: PageRequest) -> sa.
     return statement.limit(page.size + 1)
 
 
-def _page(rows: list[Any], keys: list[Sequence[Any]], page: PageRequest) -> Page[Any]:
+def _page(
+    rows: list[Any], keys: list[Sequence[Any]], order: Order, page: PageRequest
+) -> Page[Any]:
     more = len(rows) > page.size
     rows, keys = rows[: page.size], keys[: page.size]
     if page.backward:
         rows, keys = rows[::-1], keys[::-1]
     return Page(
         items=rows,
-        cursors=[encode_cursor(key) for key in keys],
+        cursors=[encode_cursor(order, key) for key in keys],
         has_next=page.cursor is not None if page.backward else more,
         has_previous=more if page.backward else page.cursor is not None,
     )
@@ -177,7 +189,7 @@ async def keyset(
     prepared = _prepared(statement.add_columns(*keys), order, page)
     rows = (await session.execute(prepared)).all()
     width = len(keys)
-    return _page([row[0] for row in rows], [tuple(row[-width:]) for row in rows], page)
+    return _page([row[0] for row in rows], [tuple(row[-width:]) for row in rows], order, page)
 
 
 async def keyset_by_parent(
@@ -209,6 +221,13 @@ async def keyset_by_parent(
             )
             .select_from(wanted)
             .join(lateral, sa.true())
+            # A join promises no order, not even that of its parts.
+            .order_by(
+                *(
+                    lateral.c[key.name].desc() if descending != page.backward else lateral.c[key.name]
+                    for key, (_, descending) in zip(keys, order.columns, strict=True)
+                )
+            )
         )
     ).all()
     grouped: dict[UUID, list[Any]] = {}
@@ -218,6 +237,7 @@ async def keyset_by_parent(
         _page(
             [row[0] for row in grouped.get(id_, [])],
             [tuple(row[2:]) for row in grouped.get(id_, [])],
+            order,
             page,
         )
         for id_ in parents

@@ -13,6 +13,7 @@ from shared.graph.connection import (
     ReferenceEdge,
 )
 from shared.graph.context import BaseContext
+from shared.graph.enums import described_enum
 from shared.graph.problem import Problem
 from shared.graph.scalars import Currency, MinorUnits, Money, MoneyInput
 from shared.graph.schema import REFERENCE, Schema, build_schema
@@ -37,4 +38,5 @@ __all__ = [
     "ReferenceEdge",
     "Schema",
     "build_schema",
+    "described_enum",
 ]
