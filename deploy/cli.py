@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from deploy import dev, drift, events, provision
+from deploy import demo, dev, drift, events, provision
 from deploy.local.errors import LocalServiceError
 from deploy.local.platform import running_environment
 from deploy.serve import Listen, run
@@ -95,6 +95,12 @@ def migrate(
     if topics:
         created = provision.create_topics(chosen, next(iter(settings.values())))
         err.print(f"{len(created)} topics created")
+
+
+@app.command("demo", epilog="Example: edtech demo")
+def run_demo() -> None:
+    """Walk the journey of a tutor and a student through the router."""
+    demo.run(out)
 
 
 @schema_app.command("export", epilog="Example: edtech schema export && git diff schema/")

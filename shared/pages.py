@@ -1,8 +1,8 @@
 """Pages by key cursors: stable under writes, where offsets skip and repeat.
 
-A cursor is the sort key of one row, with a mark of the order that it belongs to. `keyset` serves one
-list; `keyset_by_parent` serves the same page of many parents in one statement. Free of GraphQL,
-since services take it.
+A cursor is the sort key of one row, with a mark of the order that it belongs to. `keyset` serves
+one list; `keyset_by_parent` serves the same page of many parents in one statement. Free of
+GraphQL, since services take it.
 """
 
 import base64
@@ -102,7 +102,7 @@ class Order:
 
     @cached_property
     def mark(self) -> int:
-        """What tells this order from others in cursors, its parameters (a search's text) included."""
+        """What tells this order from others in cursors, with its parameters (a search's text)."""
         parts = [(column.compile(), descending) for column, descending in self.columns]
         return zlib.crc32(repr([(str(c), c.params, d) for c, d in parts]).encode())
 
@@ -166,9 +166,7 @@ def _prepared(statement: sa.Select[Any], order: Order, page: PageRequest) -> sa.
     return statement.limit(page.size + 1)
 
 
-def _page(
-    rows: list[Any], keys: list[Sequence[Any]], order: Order, page: PageRequest
-) -> Page[Any]:
+def _page(rows: list[Any], keys: list[Sequence[Any]], order: Order, page: PageRequest) -> Page[Any]:
     more = len(rows) > page.size
     rows, keys = rows[: page.size], keys[: page.size]
     if page.backward:
@@ -206,12 +204,20 @@ async def keyset_by_parent(
     `statement` selects one ORM entity, `parent` is the column that holds the parent's id.
     """
     entity = statement.column_descriptions[0]["entity"]
-    wanted = sa.func.unnest(sa.cast(list(parents), sa.ARRAY(sa.Uuid))).table_valued("id").alias("p")
+    wanted = (
+        sa.func.unnest(sa.cast(list(parents), sa.ARRAY(sa.Uuid)))
+        .table_valued("id")
+        .render_derived("p")
+    )
     keys = [column.label(f"_key_{i}") for i, (column, _) in enumerate(order.columns)]
     inner = _prepared(statement.add_columns(*keys), order, page).where(
         parent == sa.cast(wanted.c.id, sa.Uuid)
     )
     lateral = inner.lateral("rows_of_parent")
+    places = [
+        lateral.c[key.name].desc() if descending != page.backward else lateral.c[key.name]
+        for key, (_, descending) in zip(keys, order.columns, strict=True)
+    ]
     rows = (
         await session.execute(
             sa.select(
@@ -222,12 +228,7 @@ async def keyset_by_parent(
             .select_from(wanted)
             .join(lateral, sa.true())
             # A join promises no order, not even that of its parts.
-            .order_by(
-                *(
-                    lateral.c[key.name].desc() if descending != page.backward else lateral.c[key.name]
-                    for key, (_, descending) in zip(keys, order.columns, strict=True)
-                )
-            )
+            .order_by(*places)
         )
     ).all()
     grouped: dict[UUID, list[Any]] = {}

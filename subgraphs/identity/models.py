@@ -128,7 +128,8 @@ class User(Timestamps, Base):
         )
         .where(UserRole.user_id == id)
         .correlate_except(UserRole)
-        .scalar_subquery()
+        .scalar_subquery(),
+        expire_on_flush=False,
     )
 
     @property

@@ -67,12 +67,6 @@ def _one_of(column: str, values: type[StrEnum]) -> sa.CheckConstraint:
 
 
 _ALIVE: dict[str, Any] = {"postgresql_where": sa.text("deleted_at IS NULL")}
-# Both dictionaries: stems for English, whole words for every other language.
-_SEARCH = " || ".join(
-    f"setweight(to_tsvector('{dictionary}', coalesce({column}, '')), '{weight}')"
-    for column, weight in (("title", "A"), ("category", "B"), ("description", "C"))
-    for dictionary in ("english", "simple")
-)
 
 
 class UserRef(UserRefColumns, Base):
@@ -105,7 +99,10 @@ class Course(Timestamps, Base):
     deleted_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(sa.BigInteger, default=1, server_default="1")
     search: Mapped[Any] = mapped_column(
-        TSVECTOR, sa.Computed(_SEARCH, persisted=True), deferred=True
+        # The function is made by the first migration, which says what it does.
+        TSVECTOR,
+        sa.Computed("course_search(title, category, description)", persisted=True),
+        deferred=True,
     )
 
     __table_args__ = (
@@ -213,9 +210,11 @@ class WaitlistEntry(Timestamps, Base):
             unique=True,
             postgresql_where=sa.text("status IN ('WAITING', 'OFFERED')"),
         ),
+        # By the database's clock: ids are made by processes whose clocks may differ.
         sa.Index(
             "idx_waitlist_entries_queue",
             "course_id",
+            "created_at",
             "id",
             postgresql_where=sa.text("status = 'WAITING'"),
         ),

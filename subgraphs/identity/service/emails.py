@@ -82,11 +82,11 @@ async def undo_change(session: WriteSession, *, viewer: Viewer, post: Post, toke
 async def _set_email(
     session: WriteSession, user: User, email: str, *, outdate_tokens: bool = False
 ) -> None:
+    await links.cancel(session, user_id=user.id, purpose="verify_email")
     user.email = email
     user.is_email_verified = True
     if user.status == "UNVERIFIED":
         user.status = "ACTIVE"
-    await links.cancel(session, user_id=user.id, purpose="verify_email")
     try:
         await accounts.announce(session, UserUpdated, user, outdate_tokens=outdate_tokens)
     except IntegrityError as error:

@@ -221,8 +221,10 @@ async def _refused(
             .where(RefreshToken.token_hash == digest(token))
         )
     ).one_or_none()
-    used_at, opened = found.tuple() if found is not None else (None, None)
-    if used_at is None or opened is None or opened.revoked_at is not None:
+    if found is None:
+        raise RefreshTokenInvalid("This session has ended. Sign in again.")
+    used_at, opened = found.used_at, found.UserSession
+    if used_at is None or opened.revoked_at is not None:
         raise RefreshTokenInvalid("This session has ended. Sign in again.")
     if utc_now() - used_at <= timedelta(seconds=settings.refresh_grace_seconds):
         raise RefreshSuperseded("This refresh token was used a moment ago. Use the newer tokens.")

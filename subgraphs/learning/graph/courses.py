@@ -15,6 +15,7 @@ from shared.graph import (
     MinorUnits,
     Money,
     MoneyInput,
+    described_enum,
 )
 from shared.ids import parse_id_or_none
 from subgraphs.learning import models
@@ -29,13 +30,28 @@ LazyUser = Annotated["User", strawberry.lazy("subgraphs.learning.graph.users")]
 LazyEnrollment = Annotated["Enrollment", strawberry.lazy("subgraphs.learning.graph.enrollments")]
 LazyEntry = Annotated["WaitlistEntry", strawberry.lazy("subgraphs.learning.graph.enrollments")]
 
-strawberry.enum(
-    models.CourseStatus, name="CourseStatus", description="Where a course is in its life."
+described_enum(
+    models.CourseStatus,
+    "Where a course is in its life.",
+    DRAFT="Visible to its tutor and admins alone.",
+    PUBLISHED="Can be found, and takes students.",
+    ARCHIVED="Takes no new students; those it has go on.",
 )
-strawberry.enum(
-    models.CourseLevel, name="CourseLevel", description="What a course expects of its students."
+described_enum(
+    models.CourseLevel,
+    "What a course expects of its students.",
+    BEGINNER="Nothing.",
+    INTERMEDIATE="The basics.",
+    ADVANCED="Experience.",
 )
-strawberry.enum(search.CourseSort, name="CourseSort", description="The order of found courses.")
+described_enum(
+    search.CourseSort,
+    "The order of found courses.",
+    RELEVANCE="The best match first; without a text, the newest.",
+    NEWEST="The last published first.",
+    PRICE_ASCENDING="The cheapest first.",
+    PRICE_DESCENDING="The dearest first.",
+)
 
 
 @strawberry.federation.type(keys=["id"], description="A part of a course's curriculum.")
@@ -258,11 +274,8 @@ class CourseSearchConnection(Connection[Course]):
             for group in (found.categories, found.levels, found.languages)
         ]
         prices = [
-            PriceFacet(
-                at_most=None if facet.value == "-1" else MinorUnits(int(facet.value)),
-                count=facet.count,
-            )
-            for facet in found.prices
+            PriceFacet(at_most=None if most is None else MinorUnits(most), count=count)
+            for most, count in found.prices
         ]
         return CourseFacets(categories=named[0], levels=named[1], languages=named[2], prices=prices)
 
@@ -332,13 +345,15 @@ class CreateCourseInput:
         )
 
 
-@strawberry.input(description="Changes to a course; what is not given stays as it is.")
+@strawberry.input(description="Changes to a course; what is not given, or null, stays as it is.")
 class UpdateCourseInput:
     title: str | None = strawberry.field(default=None, description="3 to 200 characters.")
     description: str | None = strawberry.field(
-        default=None, description="At most 20,000 characters."
+        default=None, description="At most 20,000 characters; empty text removes it."
     )
-    category: str | None = strawberry.field(default=None, description="At most 50 characters.")
+    category: str | None = strawberry.field(
+        default=None, description="At most 50 characters; empty text removes it."
+    )
     level: models.CourseLevel | None = strawberry.field(
         default=None, description="What it expects of its students."
     )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
 
+from shared.graph import described_enum
 from shared.ids import parse_id_or_none
 from subgraphs.learning import models
 from subgraphs.learning.graph.context import Info
@@ -16,15 +17,21 @@ if TYPE_CHECKING:
 
 LazyUser = Annotated["User", strawberry.lazy("subgraphs.learning.graph.users")]
 
-strawberry.enum(
+described_enum(
     models.EnrollmentStatus,
-    name="EnrollmentStatus",
-    description="Where an enrolment is in its life.",
+    "Where an enrolment is in its life.",
+    ACTIVE="The student has a seat.",
+    COMPLETED="The student has completed every unit that there was.",
+    CANCELLED="The student gave the seat back.",
 )
-strawberry.enum(
+described_enum(
     models.WaitlistStatus,
-    name="WaitlistStatus",
-    description="Where a place on a waitlist is in its life.",
+    "Where a place on a waitlist is in its life.",
+    WAITING="In line for the next free seat.",
+    OFFERED="A seat is held for the student until the offer ends.",
+    ACCEPTED="The student took a seat.",
+    EXPIRED="The offer ended, or the course took no more students.",
+    LEFT="The student stepped out of the line.",
 )
 
 

@@ -6,7 +6,6 @@ from uuid import UUID
 
 import strawberry
 
-from shared.db import WriteSession
 from shared.graph import After, Before, Connection, First, IdempotencyKey, Last, Problem
 from shared.idempotency import once
 from shared.ids import parse_id
@@ -30,20 +29,64 @@ from subgraphs.learning.service import (
     waitlist,
 )
 
-CreateCourseResult = Annotated[Course | Problem, strawberry.union("CreateCourseResult")]
-UpdateCourseResult = Annotated[Course | Problem, strawberry.union("UpdateCourseResult")]
-PublishCourseResult = Annotated[Course | Problem, strawberry.union("PublishCourseResult")]
-ArchiveCourseResult = Annotated[Course | Problem, strawberry.union("ArchiveCourseResult")]
-DeleteCourseDraftResult = Annotated[Course | Problem, strawberry.union("DeleteCourseDraftResult")]
-AddCourseUnitResult = Annotated[CourseUnit | Problem, strawberry.union("AddCourseUnitResult")]
-UpdateCourseUnitResult = Annotated[CourseUnit | Problem, strawberry.union("UpdateCourseUnitResult")]
-RemoveCourseUnitResult = Annotated[Course | Problem, strawberry.union("RemoveCourseUnitResult")]
-ReorderCourseUnitsResult = Annotated[Course | Problem, strawberry.union("ReorderCourseUnitsResult")]
-EnrollFreeResult = Annotated[Enrollment | Problem, strawberry.union("EnrollFreeResult")]
-CancelEnrollmentResult = Annotated[Enrollment | Problem, strawberry.union("CancelEnrollmentResult")]
-CompleteUnitResult = Annotated[Enrollment | Problem, strawberry.union("CompleteUnitResult")]
-JoinWaitlistResult = Annotated[WaitlistEntry | Problem, strawberry.union("JoinWaitlistResult")]
-LeaveWaitlistResult = Annotated[WaitlistEntry | Problem, strawberry.union("LeaveWaitlistResult")]
+CreateCourseResult = Annotated[
+    Course | Problem,
+    strawberry.union("CreateCourseResult", description="The course, or why it was refused."),
+]
+UpdateCourseResult = Annotated[
+    Course | Problem,
+    strawberry.union("UpdateCourseResult", description="The course, or why it was refused."),
+]
+PublishCourseResult = Annotated[
+    Course | Problem,
+    strawberry.union("PublishCourseResult", description="The course, or why it was refused."),
+]
+ArchiveCourseResult = Annotated[
+    Course | Problem,
+    strawberry.union("ArchiveCourseResult", description="The course, or why it was refused."),
+]
+DeleteCourseDraftResult = Annotated[
+    Course | Problem,
+    strawberry.union("DeleteCourseDraftResult", description="The course, or why it was refused."),
+]
+AddCourseUnitResult = Annotated[
+    CourseUnit | Problem,
+    strawberry.union("AddCourseUnitResult", description="The unit, or why it was refused."),
+]
+UpdateCourseUnitResult = Annotated[
+    CourseUnit | Problem,
+    strawberry.union("UpdateCourseUnitResult", description="The unit, or why it was refused."),
+]
+RemoveCourseUnitResult = Annotated[
+    Course | Problem,
+    strawberry.union("RemoveCourseUnitResult", description="The course, or why it was refused."),
+]
+ReorderCourseUnitsResult = Annotated[
+    Course | Problem,
+    strawberry.union("ReorderCourseUnitsResult", description="The course, or why it was refused."),
+]
+EnrollFreeResult = Annotated[
+    Enrollment | Problem,
+    strawberry.union("EnrollFreeResult", description="The enrolment, or why it was refused."),
+]
+CancelEnrollmentResult = Annotated[
+    Enrollment | Problem,
+    strawberry.union("CancelEnrollmentResult", description="The enrolment, or why it was refused."),
+]
+CompleteUnitResult = Annotated[
+    Enrollment | Problem,
+    strawberry.union("CompleteUnitResult", description="The enrolment, or why it was refused."),
+]
+JoinWaitlistResult = Annotated[
+    WaitlistEntry | Problem,
+    strawberry.union("JoinWaitlistResult", description="The place in line, or why it was refused."),
+]
+LeaveWaitlistResult = Annotated[
+    WaitlistEntry | Problem,
+    strawberry.union(
+        "LeaveWaitlistResult", description="The place in line, or why it was refused."
+    ),
+]
 
 CourseId = Annotated[strawberry.ID, strawberry.argument(description="The course.")]
 UnitId = Annotated[strawberry.ID, strawberry.argument(description="The unit.")]
@@ -69,7 +112,7 @@ class UpdateCourseUnitInput:
     duration_minutes: int | None = strawberry.field(default=None, description="At least 1.")
 
 
-@strawberry.type
+@strawberry.type(description="What can be asked.")
 class Query:
     @strawberry.field(description="A course, or null; drafts only for their tutor and admins.")
     async def course(self, info: Info, id: CourseId) -> Course | None:
@@ -129,7 +172,7 @@ class Query:
         return Certificate(row=row) if row else None
 
 
-@strawberry.type
+@strawberry.type(description="What can be done; each field is one transaction.")
 class Mutation:
     @strawberry.mutation(description="Begin a draft of a course (tutors).")
     async def create_course(
@@ -298,22 +341,18 @@ class Mutation:
     @strawberry.mutation(description="Wait for a seat in a full course.")
     async def join_waitlist(self, info: Info, course_id: CourseId) -> JoinWaitlistResult:
         async with info.context.write() as session:
-            row = await _on_waitlist(session, info, course_id, join=True)
+            row = await waitlist.join_waitlist(
+                session, info.context.viewer, parse_id(course_id, field="courseId")
+            )
         return WaitlistEntry(row=row)
 
     @strawberry.mutation(description="Stop waiting; a seat on offer goes to the next.")
     async def leave_waitlist(self, info: Info, course_id: CourseId) -> LeaveWaitlistResult:
         async with info.context.write() as session:
-            row = await _on_waitlist(session, info, course_id, join=False)
+            row = await waitlist.leave_waitlist(
+                session,
+                info.context.viewer,
+                parse_id(course_id, field="courseId"),
+                offer_hours=info.context.offer_hours,
+            )
         return WaitlistEntry(row=row)
-
-
-async def _on_waitlist(
-    session: WriteSession, info: Info, course_id: strawberry.ID, *, join: bool
-) -> models.WaitlistEntry:
-    course = await enrollments.lock_open_course(session, parse_id(course_id, field="courseId"))
-    if join:
-        return await waitlist.join_waitlist(session, info.context.viewer, course)
-    return await waitlist.leave_waitlist(
-        session, info.context.viewer, course, offer_hours=info.context.offer_hours
-    )

@@ -37,10 +37,10 @@ class User:
         last: Last = None,
         before: Before = None,
     ) -> Connection[Course] | None:
-        viewer = info.context.viewer
-        own = self.user_id if viewer.may_see_private(self.user_id) else None
         loader = info.context.loader(
-            courses.list_taught_courses, page=page_of(first, after, last, before), own=own
+            courses.list_taught_courses,
+            page=page_of(first, after, last, before),
+            viewer=info.context.viewer,
         )
         page = await loader.load(self.user_id)
         return Connection.of(page.map(lambda row: Course(row=row)))

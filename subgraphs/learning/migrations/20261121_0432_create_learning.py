@@ -16,8 +16,23 @@ branch_labels = None
 depends_on = None
 
 
+# Both dictionaries: stems for English, whole words for stop words and every other language. The gap
+# between the parts keeps a quoted phrase from matching the end of one and the start of the next.
+_COURSE_SEARCH = r"""
+CREATE FUNCTION course_search(title text, category text, description text) RETURNS tsvector
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN setweight(to_tsvector('english', coalesce(title, '')), 'A') || ''' ''\:2'::tsvector
+    || setweight(to_tsvector('simple', coalesce(title, '')), 'A') || ''' ''\:2'::tsvector
+    || setweight(to_tsvector('english', coalesce(category, '')), 'B') || ''' ''\:2'::tsvector
+    || setweight(to_tsvector('simple', coalesce(category, '')), 'B') || ''' ''\:2'::tsvector
+    || setweight(to_tsvector('english', coalesce(description, '')), 'C') || ''' ''\:2'::tsvector
+    || setweight(to_tsvector('simple', coalesce(description, '')), 'C')
+"""
+
+
 def upgrade() -> None:
     """Apply."""
+    op.execute(_COURSE_SEARCH)
     op.create_table(
         "courses",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -42,7 +57,7 @@ def upgrade() -> None:
             "search",
             postgresql.TSVECTOR(),
             sa.Computed(
-                "setweight(to_tsvector('english', coalesce(title, '')), 'A') || setweight(to_tsvector('simple', coalesce(title, '')), 'A') || setweight(to_tsvector('english', coalesce(category, '')), 'B') || setweight(to_tsvector('simple', coalesce(category, '')), 'B') || setweight(to_tsvector('english', coalesce(description, '')), 'C') || setweight(to_tsvector('simple', coalesce(description, '')), 'C')",
+                "course_search(title, category, description)",
                 persisted=True,
             ),
             nullable=False,
@@ -366,7 +381,7 @@ def upgrade() -> None:
     op.create_index(
         "idx_waitlist_entries_queue",
         "waitlist_entries",
-        ["course_id", "id"],
+        ["course_id", "created_at", "id"],
         unique=False,
         postgresql_where=sa.text("status = 'WAITING'"),
     )
@@ -518,4 +533,5 @@ def downgrade() -> None:
         "idx_courses_category", table_name="courses", postgresql_where=sa.text("deleted_at IS NULL")
     )
     op.drop_table("courses")
+    op.execute("DROP FUNCTION course_search(text, text, text)")
     drop_trigger_functions()

@@ -12,7 +12,8 @@ from shared.events.learning import CertificateIssued
 from shared.ids import new_id
 from shared.outbox import publish
 from shared.pages import Order, Page, PageRequest, keyset_by_parent
-from subgraphs.learning.models import Certificate, Course, Enrollment, UserRef
+from subgraphs.learning.models import Certificate, Course, Enrollment
+from subgraphs.learning.service import users
 
 # Crockford's base 32: no letter that can be taken for a digit; 100 bits cannot be guessed.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -33,8 +34,8 @@ def normalised(code: str) -> str:
 
 
 async def issue_certificate(session: WriteSession, course: Course, enrollment: Enrollment) -> None:
-    """Issue the certificate of a completed enrolment, unless it has one."""
-    student = await session.get(UserRef, enrollment.student_id)
+    """Issue the certificate of a completed enrolment, unless it has one. Raises Unavailable."""
+    student = await users.get_known_user(session, enrollment.student_id)
     certificate_id = await session.scalar(
         insert(Certificate)
         .values(
@@ -43,13 +44,14 @@ async def issue_certificate(session: WriteSession, course: Course, enrollment: E
             course_id=course.id,
             student_id=enrollment.student_id,
             code=new_code(),
-            student_name=student.name if student else "",
+            student_name=student.name,
             course_title=course.title,
         )
         .on_conflict_do_nothing(index_elements=["enrollment_id"])
         .returning(Certificate.id)
     )
     if certificate_id is not None:
+        enrollment.version += 1
         publish(
             session,
             CertificateIssued(

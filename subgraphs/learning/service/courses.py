@@ -13,7 +13,7 @@ from shared.errors import Conflict, Forbidden, InvalidInput, NotFound
 from shared.events.learning import CourseArchived, CoursePublished, CourseState, CourseUpdated
 from shared.outbox import publish
 from shared.pages import Order, Page, PageRequest, keyset, keyset_by_parent
-from shared.validation import between, optional_text, text
+from shared.validation import between, text
 from shared.viewer import Viewer
 from subgraphs.learning.models import Course, CourseLevel, CourseStatus, CourseUnit
 from subgraphs.learning.service import users, waitlist
@@ -40,7 +40,7 @@ class SeatsBelowStudents(Conflict):
 
 @dataclass(frozen=True)
 class CourseDraft:
-    """What a tutor says of a course; None leaves a value as it is."""
+    """What a tutor says of a course; None leaves a value as it is, empty text clears it."""
 
     title: str | None = None
     description: str | None = None
@@ -66,11 +66,12 @@ def _checked(draft: CourseDraft) -> CourseDraft:
         )
     if draft.max_students is not None:
         between(draft.max_students, field="maxStudents", least=1, most=LARGEST)
-    return replace(
-        draft,
-        description=optional_text(draft.description, field="description", most=20_000, lines=True),
-        category=optional_text(draft.category, field="category", most=50),
-    )
+    if draft.description is not None:
+        description = text(draft.description, field="description", most=20_000, lines=True)
+        draft = replace(draft, description=description)
+    if draft.category is not None:
+        draft = replace(draft, category=text(draft.category, field="category", most=50))
+    return draft
 
 
 async def create_course(session: WriteSession, viewer: Viewer, draft: CourseDraft) -> Course:
@@ -83,8 +84,8 @@ async def create_course(session: WriteSession, viewer: Viewer, draft: CourseDraf
     course = Course(
         tutor_id=tutor_id,
         title=draft.title,
-        description=draft.description,
-        category=draft.category,
+        description=draft.description or None,
+        category=draft.category or None,
         level=draft.level or CourseLevel.BEGINNER,
         language=draft.language or "en",
         price_amount=draft.price_amount or 0,
@@ -108,6 +109,7 @@ async def update_course(
 ) -> Course:
     """Change a course; new seats go to the waitlist first. Raises SeatsBelowStudents, …"""
     course = await lock_own_course(session, viewer, course_id)
+    refuse_archived(course)
     draft = _checked(draft)
     if draft.max_students is not None:
         if draft.max_students < course.current_students + course.held_seats:
@@ -128,20 +130,22 @@ async def update_course(
     ):
         value = getattr(draft, name)
         if value is not None:
-            setattr(course, name, value)
+            setattr(course, name, None if value == "" else value)
+    if not session.is_modified(course):
+        return course
     await _touch(session, course, CourseUpdated)
     await waitlist.offer_free_seats(session, course, offer_hours=offer_hours)
     return course
 
 
 async def publish_course(session: WriteSession, viewer: Viewer, course_id: UUID) -> Course:
-    """Make a draft visible; publishing again changes nothing. Raises CourseEmpty, Conflict."""
+    """Make a draft visible; publishing again changes nothing. Raises CourseEmpty, Conflict, …"""
+    viewer.require_role("tutor")
     course = await lock_own_course(session, viewer, course_id)
     await users.require_verified(session, viewer)
     if course.status == CourseStatus.PUBLISHED:
         return course
-    if course.status == CourseStatus.ARCHIVED:
-        raise Conflict("An archived course cannot be published again.")
+    refuse_archived(course)
     units = await session.scalar(
         sa.select(sa.func.count()).where(CourseUnit.course_id == course.id)
     )
@@ -154,7 +158,7 @@ async def publish_course(session: WriteSession, viewer: Viewer, course_id: UUID)
 
 
 async def archive_course(session: WriteSession, viewer: Viewer, course_id: UUID) -> Course:
-    """Take no new students; those enrolled go on. Raises NotFound, Forbidden, Conflict."""
+    """Take no new students and end the line; those enrolled go on. Raises Conflict, …"""
     course = await lock_own_course(session, viewer, course_id)
     if course.status == CourseStatus.ARCHIVED:
         return course
@@ -162,6 +166,7 @@ async def archive_course(session: WriteSession, viewer: Viewer, course_id: UUID)
         raise Conflict("Delete a draft instead of archiving it.")
     course.status = CourseStatus.ARCHIVED
     course.archived_at = utc_now()
+    await waitlist.close(session, course)
     await _touch(session, course, CourseArchived)
     return course
 
@@ -186,6 +191,12 @@ async def lock_own_course(session: WriteSession, viewer: Viewer, course_id: UUID
     if not viewer.may_see_private(course.tutor_id):
         raise Forbidden("This course belongs to another tutor.")
     return course
+
+
+def refuse_archived(course: Course) -> None:
+    """An archived course stays as it is. Raises Conflict."""
+    if course.status == CourseStatus.ARCHIVED:
+        raise Conflict("An archived course cannot be changed.")
 
 
 def may_see(course: Course, viewer: Viewer) -> bool:
@@ -238,13 +249,13 @@ async def list_courses(session: ReadSession, page: PageRequest) -> Page[Course]:
 
 
 async def list_taught_courses(
-    session: ReadSession, tutor_ids: Sequence[UUID], *, page: PageRequest, own: UUID | None
+    session: ReadSession, tutor_ids: Sequence[UUID], *, page: PageRequest, viewer: Viewer
 ) -> list[Page[Course]]:
-    """Courses of each tutor: published and archived ones, drafts only of `own`."""
-    statement = sa.select(Course).where(
-        Course.deleted_at.is_(None),
-        sa.or_(Course.status != CourseStatus.DRAFT, Course.tutor_id == own),
-    )
+    """Courses of each tutor, the newest first, as far as the viewer may see them."""
+    statement = sa.select(Course).where(Course.deleted_at.is_(None))
+    if not viewer.is_admin:
+        own = Course.tutor_id == viewer.user_id
+        statement = statement.where(sa.or_(Course.status != CourseStatus.DRAFT, own))
     return await keyset_by_parent(
         session, statement, _BY_ID, page, parent=Course.tutor_id, parents=tutor_ids
     )

@@ -21,7 +21,6 @@ from shared.pages import Order, Page, PageRequest, keyset_by_parent
 from shared.viewer import Viewer
 from subgraphs.learning.models import (
     Course,
-    CourseStatus,
     CourseUnit,
     Enrollment,
     EnrollmentStatus,
@@ -29,32 +28,14 @@ from subgraphs.learning.models import (
 )
 from subgraphs.learning.service import users, waitlist
 from subgraphs.learning.service.certificates import issue_certificate
+from subgraphs.learning.service.seats import (
+    AlreadyEnrolled,
+    CourseFull,
+    PaymentRequired,
+    lock_open_course,
+)
 
 _NEWEST = Order.by(Enrollment.id.desc())
-
-
-class CourseFull(Conflict):
-    """Every seat of the course is taken or offered to somebody else."""
-
-    code = "COURSE_FULL"
-
-
-class AlreadyEnrolled(Conflict):
-    """The student has a seat in the course already."""
-
-    code = "ALREADY_ENROLLED"
-
-
-class PaymentRequired(Conflict):
-    """The course is not free."""
-
-    code = "PAYMENT_REQUIRED"
-
-
-class OwnCourse(Conflict):
-    """Tutors cannot enrol in courses of their own."""
-
-    code = "OWN_COURSE"
 
 
 @dataclass(frozen=True)
@@ -70,22 +51,10 @@ class Progress:
         return 100 * self.completed_units // self.total_units if self.total_units else 0
 
 
-async def lock_open_course(session: WriteSession, course_id: UUID) -> Course:
-    """A course that takes students, locked. Raises NotFound or Conflict."""
-    course = await session.get(Course, course_id, with_for_update=True)
-    if course is None or course.deleted_at is not None or course.status == CourseStatus.DRAFT:
-        raise NotFound("There is no such course.")
-    if course.status != CourseStatus.PUBLISHED:
-        raise Conflict("This course takes no new students.")
-    return course
-
-
 async def enroll_free(session: WriteSession, viewer: Viewer, course_id: UUID) -> Enrollment:
     """Take a seat in a free course. Raises CourseFull, AlreadyEnrolled, PaymentRequired, …"""
     student_id = viewer.require_user()
-    course = await lock_open_course(session, course_id)
-    if course.tutor_id == student_id:
-        raise OwnCourse("This is your own course.")
+    course = await lock_open_course(session, viewer, course_id)
     if course.price_amount > 0:
         raise PaymentRequired("This course is not free.")
     await users.meet(session, student_id)
@@ -137,9 +106,10 @@ async def cancel_enrollment(
 
 
 async def complete_unit(session: WriteSession, viewer: Viewer, unit_id: UUID) -> Enrollment:
-    """Tick a unit off; the last one completes the course. Twice changes nothing.
+    """Tick a unit off; the last one completes the course. Twice changes nothing, unless a unit that
+    was missing has been removed since: then it completes the course, too.
 
-    Raises NotFound for who is not enrolled.
+    Raises NotFound for who is not enrolled, Conflict, Unavailable.
     """
     student_id = viewer.require_user()
     found = (
@@ -163,35 +133,33 @@ async def complete_unit(session: WriteSession, viewer: Viewer, unit_id: UUID) ->
         .on_conflict_do_nothing()
         .returning(UnitProgress.unit_id)
     )
-    if inserted is None:
-        return enrollment
+    if inserted is None and await session.get(CourseUnit, unit_id) is None:
+        raise NotFound("There is no such unit in a course of yours.")
     [progress] = await get_progress(session, [enrollment.id])
-    enrollment.version += 1
-    completes = (
+    if inserted is not None:
+        enrollment.version += 1
+        publish(
+            session,
+            UnitCompleted(
+                enrollment_id=enrollment.id,
+                course_id=course.id,
+                student_id=student_id,
+                unit_id=unit_id,
+                completed_units=progress.completed_units,
+                total_units=progress.total_units,
+                version=enrollment.version,
+            ),
+        )
+    if (
         enrollment.status == EnrollmentStatus.ACTIVE
         and progress.completed_units == progress.total_units
-    )
-    if completes:
+    ):
         enrollment.status = EnrollmentStatus.COMPLETED
         enrollment.completed_at = utc_now()
-    await session.flush()
-    publish(
-        session,
-        UnitCompleted(
-            enrollment_id=enrollment.id,
-            course_id=course.id,
-            student_id=student_id,
-            unit_id=unit_id,
-            completed_units=progress.completed_units,
-            total_units=progress.total_units,
-            version=enrollment.version,
-        ),
-    )
-    if completes:
         enrollment.version += 1
-        await session.flush()
         _tell(session, EnrollmentCompleted, enrollment)
         await issue_certificate(session, course, enrollment)
+    await session.flush()
     return enrollment
 
 

@@ -1,7 +1,8 @@
 """Course search: full text, filters, order, and facets over all that was found."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -16,6 +17,9 @@ from subgraphs.learning.service.courses import NEWEST, published
 
 # Upper bounds of the price ranges that facets count, in minor units; the last one is open.
 PRICE_RANGES = (0, 2_000, 5_000, 10_000, 20_000)
+_OPEN = -1
+# -word or -"some words" at the start of a word.
+_EXCLUDED = re.compile(r'(?<!\S)-("[^"]*"?|\S+)')
 
 
 class CourseSort(StrEnum):
@@ -41,14 +45,16 @@ class CourseFilter:
     has_seats: bool | None = None
 
     def checked(self) -> "CourseFilter":
-        """Refuse what cannot be meant. Raises InvalidInput."""
-        optional_text(self.text, field="text", most=200)
-        optional_text(self.category, field="category", most=50)
-        optional_text(self.language, field="language", most=35)
+        """The filter without blanks. Raises InvalidInput for what cannot be meant."""
         least, most = self.price_least, self.price_most
         if least is not None and most is not None and least > most:
             raise InvalidInput("priceLeast is above priceMost.", field="priceLeast")
-        return self
+        return replace(
+            self,
+            text=optional_text(self.text, field="text", most=200),
+            category=optional_text(self.category, field="category", most=50),
+            language=optional_text(self.language, field="language", most=35),
+        )
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,13 @@ class Facets:
     categories: list[Facet] = field(default_factory=list)
     levels: list[Facet] = field(default_factory=list)
     languages: list[Facet] = field(default_factory=list)
-    prices: list[Facet] = field(default_factory=list)
+    # By the range's upper bound, ascending; None is the open range, the last one.
+    prices: list[tuple[int | None, int]] = field(default_factory=list)
+
+
+def _split(text: str) -> tuple[str, str]:
+    """What is wanted, and what is excluded as alternatives."""
+    return _EXCLUDED.sub(" ", text).strip(), " or ".join(_EXCLUDED.findall(text))
 
 
 def _query(text: str) -> sa.ColumnElement[Any]:
@@ -78,8 +90,13 @@ def _query(text: str) -> sa.ColumnElement[Any]:
 
 def _matching(wanted: CourseFilter) -> list[sa.ColumnElement[bool]]:
     found: list[sa.ColumnElement[bool]] = []
-    if wanted.text and wanted.text.strip():
-        found.append(Course.search.op("@@")(_query(wanted.text)))
+    if wanted.text is not None:
+        # Apart, since a word is wanted in either dictionary but excluded in both.
+        words, excluded = _split(wanted.text)
+        if words:
+            found.append(Course.search.bool_op("@@")(_query(words)))
+        if excluded:
+            found.append(sa.not_(Course.search.bool_op("@@")(_query(excluded))))
     if wanted.category is not None:
         found.append(Course.category == wanted.category)
     if wanted.level is not None:
@@ -103,8 +120,9 @@ def _order(wanted: CourseFilter, sort: CourseSort) -> Order:
         return Order.by(Course.price_amount, Course.id)
     if sort is CourseSort.PRICE_DESCENDING:
         return Order.by(Course.price_amount.desc(), Course.id.desc())
-    if sort is CourseSort.RELEVANCE and wanted.text and wanted.text.strip():
-        rank = sa.cast(sa.func.ts_rank_cd(Course.search, _query(wanted.text)), sa.Double)
+    if sort is CourseSort.RELEVANCE and wanted.text is not None:
+        words, _ = _split(wanted.text)
+        rank = sa.cast(sa.func.ts_rank_cd(Course.search, _query(words)), sa.Double)
         return Order.by(rank.desc(), Course.id.desc())
     return NEWEST
 
@@ -125,7 +143,7 @@ async def count_facets(session: ReadSession, filters: Sequence[CourseFilter]) ->
 
 async def _count(session: ReadSession, wanted: CourseFilter) -> Facets:
     bound = sa.case(
-        *((Course.price_amount <= most, most) for most in PRICE_RANGES), else_=-1
+        *((Course.price_amount <= most, most) for most in PRICE_RANGES), else_=_OPEN
     ).label("bound")
     base = (
         published()
@@ -145,13 +163,19 @@ async def _count(session: ReadSession, wanted: CourseFilter) -> Facets:
         0b0111: (0, facets.categories),
         0b1011: (1, facets.levels),
         0b1101: (2, facets.languages),
-        0b1110: (3, facets.prices),
     }
+    prices: dict[int, int] = {}
     for row in rows:
         if row.kind == 0b1111:
             facets.total = row.n
             continue
+        if row.kind == 0b1110:
+            prices[row.bound] = row.n
+            continue
         place, group = groups[row.kind]
         if row[place] is not None:
             group.append(Facet(value=str(row[place]), count=row.n))
+    facets.prices = [(most, prices[most]) for most in PRICE_RANGES if most in prices]
+    if _OPEN in prices:
+        facets.prices.append((None, prices[_OPEN]))
     return facets

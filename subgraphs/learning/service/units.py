@@ -11,7 +11,7 @@ from shared.pages import Order, Page, PageRequest, keyset_by_parent
 from shared.validation import between, optional_text, text
 from shared.viewer import Viewer
 from subgraphs.learning.models import Course, CourseStatus, CourseUnit
-from subgraphs.learning.service.courses import lock_own_course, may_see
+from subgraphs.learning.service.courses import lock_own_course, may_see, refuse_archived
 
 MOST_UNITS = 500
 _BY_POSITION = Order.by(CourseUnit.position, CourseUnit.id)
@@ -29,7 +29,7 @@ async def add_unit(
 ) -> CourseUnit:
     """Add a unit at a position (at the end without). Raises NotFound, Forbidden, InvalidInput."""
     course = await lock_own_course(session, viewer, course_id)
-    _refuse_archived(course)
+    refuse_archived(course)
     count = await _count(session, course.id)
     if count >= MOST_UNITS:
         raise Conflict(f"A course may have at most {MOST_UNITS} units.")
@@ -64,7 +64,7 @@ async def update_unit(
 ) -> CourseUnit:
     """Change a unit; None leaves a value. Raises NotFound, Forbidden, InvalidInput."""
     unit, course = await _own_unit(session, viewer, unit_id)
-    _refuse_archived(course)
+    refuse_archived(course)
     if title is not None:
         unit.title = text(title, field="title", least=1, most=200)
     if summary is not None:
@@ -78,7 +78,7 @@ async def update_unit(
 async def remove_unit(session: WriteSession, viewer: Viewer, unit_id: UUID) -> Course:
     """Remove a unit with its progress. Raises Conflict for a published course's last unit."""
     unit, course = await _own_unit(session, viewer, unit_id)
-    _refuse_archived(course)
+    refuse_archived(course)
     if course.status == CourseStatus.PUBLISHED and await _count(session, course.id) == 1:
         raise Conflict("A published course needs at least one unit.")
     await session.delete(unit)
@@ -97,7 +97,7 @@ async def reorder_units(
 ) -> Course:
     """Give all units of a course the order of the list. Raises InvalidInput for another set."""
     course = await lock_own_course(session, viewer, course_id)
-    _refuse_archived(course)
+    refuse_archived(course)
     known = set(
         await session.scalars(sa.select(CourseUnit.id).where(CourseUnit.course_id == course.id))
     )
@@ -132,11 +132,6 @@ async def _own_unit(
     if unit is None:
         raise NotFound("There is no such unit.")
     return unit, course
-
-
-def _refuse_archived(course: Course) -> None:
-    if course.status == CourseStatus.ARCHIVED:
-        raise Conflict("An archived course cannot be changed.")
 
 
 def _minutes(value: int | None) -> int | None:

@@ -26,12 +26,17 @@ async def authorize(session: ReadSession, viewer: Viewer) -> Viewer:
 async def require_verified(session: ReadSession, viewer: Viewer) -> UUID:
     """The viewer's id, if the address is verified. Raises EmailNotVerified or Unavailable."""
     user_id = viewer.require_user()
-    status = await session.scalar(sa.select(UserRef.status).where(UserRef.user_id == user_id))
-    if status in (None, "UNKNOWN"):
-        raise Unavailable("Your account is not known here yet. Try again in a moment.")
-    if status == "UNVERIFIED":
+    if (await get_known_user(session, user_id)).status == "UNVERIFIED":
         raise EmailNotVerified("Verify your e-mail address first.")
     return user_id
+
+
+async def get_known_user(session: ReadSession, user_id: UUID) -> UserRef:
+    """The reference of a user. Raises Unavailable until the user's event is here."""
+    row = await session.get(UserRef, user_id)
+    if row is None or row.status == "UNKNOWN":
+        raise Unavailable("Your account is not known here yet. Try again in a moment.")
+    return row
 
 
 async def meet(session: WriteSession, *user_ids: UUID) -> None:

@@ -1,22 +1,31 @@
 """The queue for a full course: a seat that comes free is held for the first in line for a while.
 
 A free seat goes either to a held offer or back to everybody, in the transaction that frees it, so
-nobody can slip in between. Every function here runs under the lock of the course's row.
+nobody can slip in between. Every function here runs under the lock of the course's row. Offers are
+made and ended by the database's clock alone.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared.db import ReadSession, WriteSession, utc_now
+from shared.db import ReadSession, WriteSession
 from shared.errors import Conflict, NotFound
 from shared.events.learning import WaitlistSeatOffered
 from shared.outbox import publish
 from shared.viewer import Viewer
-from subgraphs.learning.models import Course, CourseStatus, WaitlistEntry, WaitlistStatus
+from subgraphs.learning.models import (
+    Course,
+    CourseStatus,
+    Enrollment,
+    EnrollmentStatus,
+    WaitlistEntry,
+    WaitlistStatus,
+)
 from subgraphs.learning.service import users
+from subgraphs.learning.service.seats import AlreadyEnrolled, lock_open_course
 
 LIVE = (WaitlistStatus.WAITING, WaitlistStatus.OFFERED)
 
@@ -27,12 +36,20 @@ class SeatsFree(Conflict):
     code = "SEATS_FREE"
 
 
-async def join_waitlist(session: WriteSession, viewer: Viewer, course: Course) -> WaitlistEntry:
-    """Stand in line; who stands there already keeps the place. Raises SeatsFree."""
+async def join_waitlist(session: WriteSession, viewer: Viewer, course_id: UUID) -> WaitlistEntry:
+    """Stand in line; who stands there keeps the place. Raises SeatsFree, AlreadyEnrolled, …"""
     student_id = viewer.require_user()
+    course = await lock_open_course(session, viewer, course_id)
     entry = await _live_entry(session, course.id, student_id)
     if entry is not None:
         return entry
+    enrolled = sa.select(Enrollment.id).where(
+        Enrollment.course_id == course.id,
+        Enrollment.student_id == student_id,
+        Enrollment.status != EnrollmentStatus.CANCELLED,
+    )
+    if await session.scalar(enrolled) is not None:
+        raise AlreadyEnrolled("You are enrolled already.")
     if course.seats_left > 0:
         raise SeatsFree("There are free seats: enrol now.")
     await users.meet(session, student_id)
@@ -43,11 +60,13 @@ async def join_waitlist(session: WriteSession, viewer: Viewer, course: Course) -
 
 
 async def leave_waitlist(
-    session: WriteSession, viewer: Viewer, course: Course, *, offer_hours: int
+    session: WriteSession, viewer: Viewer, course_id: UUID, *, offer_hours: int
 ) -> WaitlistEntry:
     """Step out of the line; a seat on offer goes to the next. Raises NotFound."""
-    entry = await _live_entry(session, course.id, viewer.require_user())
-    if entry is None:
+    student_id = viewer.require_user()
+    course = await session.get(Course, course_id, with_for_update=True)
+    entry = await _live_entry(session, course_id, student_id)
+    if course is None or entry is None:
         raise NotFound("You are not on this waitlist.")
     offered = entry.status == WaitlistStatus.OFFERED
     entry.status = WaitlistStatus.LEFT
@@ -67,7 +86,7 @@ async def take_offer(session: WriteSession, course: Course, student_id: UUID) ->
     open_offer = (
         entry.status == WaitlistStatus.OFFERED
         and entry.offer_expires_at is not None
-        and entry.offer_expires_at > utc_now()
+        and entry.offer_expires_at > await _now(session)
     )
     if open_offer or course.seats_left > 0:
         if entry.status == WaitlistStatus.OFFERED:
@@ -82,15 +101,17 @@ async def offer_free_seats(session: WriteSession, course: Course, *, offer_hours
     if course.status != CourseStatus.PUBLISHED or course.seats_left <= 0:
         await session.flush()
         return
-    waiting = await session.scalars(
+    statement = (
         sa.select(WaitlistEntry)
         .where(WaitlistEntry.course_id == course.id, WaitlistEntry.status == WaitlistStatus.WAITING)
-        .order_by(WaitlistEntry.id)
+        .order_by(WaitlistEntry.created_at, WaitlistEntry.id)
         .limit(course.seats_left)
     )
+    waiting = (await session.scalars(statement)).all()
+    expires_at = await _now(session) + timedelta(hours=offer_hours) if waiting else None
     for entry in waiting:
         entry.status = WaitlistStatus.OFFERED
-        entry.offer_expires_at = utc_now() + timedelta(hours=offer_hours)
+        entry.offer_expires_at = expires_at
         entry.version += 1
         course.held_seats += 1
         publish(
@@ -103,6 +124,17 @@ async def offer_free_seats(session: WriteSession, course: Course, *, offer_hours
                 version=entry.version,
             ),
         )
+    await session.flush()
+
+
+async def close(session: WriteSession, course: Course) -> None:
+    """End the line of a course that takes no more students, open offers included."""
+    await session.execute(
+        sa.update(WaitlistEntry)
+        .where(WaitlistEntry.course_id == course.id, WaitlistEntry.status.in_(LIVE))
+        .values(status=WaitlistStatus.EXPIRED, version=WaitlistEntry.version + 1)
+    )
+    course.held_seats = 0
     await session.flush()
 
 
@@ -156,6 +188,11 @@ async def get_own_entries(
     )
     found = {row.course_id: row for row in rows}
     return [found.get(id_) for id_ in course_ids]
+
+
+async def _now(session: ReadSession) -> datetime:
+    now: datetime = (await session.execute(sa.select(sa.func.clock_timestamp()))).scalar_one()
+    return now
 
 
 async def _live_entry(

@@ -1,0 +1,60 @@
+"""From registration to a completed unit, and one federated answer over all of it."""
+
+import io
+
+from rich.console import Console
+
+from deploy.demo import Journey, walk
+from deploy.dev import QUERY
+from deploy.local.platform import Platform
+from tests.e2e.client import Client
+
+
+def test_tutor_publishes_and_student_studies(platform: Platform) -> None:
+    journey = Journey(
+        platform.router_url, platform.env["MAIL_CATCHER_URL"], Console(file=io.StringIO())
+    )
+    try:
+        overview = walk(journey)
+    finally:
+        journey.close()
+    [course] = overview["taughtCourses"]["nodes"]
+    assert overview["name"] == "Ines Duarte"
+    assert course["currentStudents"] == 1
+    assert course["enrollments"]["nodes"] == [
+        {
+            "student": {"name": "Tomas Reis", "timeZone": "Atlantic/Azores"},
+            "progress": {"percent": 50},
+        }
+    ]
+
+
+def test_printed_query_answers_for_guests(client: Client) -> None:
+    found = client.act(QUERY)
+    assert set(found) == {"totalCount", "nodes"}
+
+
+def test_private_fields_of_others_are_null_and_one_s_own_are_not(client: Client) -> None:
+    ana, ben = client.join(), client.join()
+    query = (
+        "query($id: ID!) { user(id: $id) { name email phone enrolledCourses { nodes { id } } } }"
+    )
+    own = ana.act(query, id=ana.user_id)
+    assert own["email"].startswith("student-")
+    assert own["enrolledCourses"] == {"nodes": []}
+    seen_by_ben = ben.act(query, id=ana.user_id)
+    assert seen_by_ben == {
+        "name": "Rui Costa",
+        "email": None,
+        "phone": None,
+        "enrolledCourses": None,
+    }
+    assert client.act(query, id=ana.user_id) == seen_by_ben
+
+
+def test_unknown_and_malformed_ids_are_null(client: Client) -> None:
+    unknown = "0190163d-8694-739b-aea5-966c26f8ad91"
+    for id_ in (unknown, "nonsense", "", "../../etc/passwd", "0" * 1000):
+        assert client.ask(
+            "query($id: ID!) { user(id: $id) { id } course(id: $id) { id } }", id=id_
+        ) == {"user": None, "course": None}

@@ -1,0 +1,106 @@
+"""The federated query of the benchmarks costs the same number of SQL statements for any page."""
+
+import psycopg
+import pytest
+
+from deploy.local.platform import Platform
+from tests.e2e.client import Client
+
+QUERY = """query($first: Int!) {
+  users(first: $first) {
+    nodes { id name enrolledCourses(first: 5) { nodes { id title tutor { name } } } }
+  }
+}"""
+STUDENTS = 100
+
+
+def superuser(platform: Platform, database: str) -> psycopg.Connection[tuple[object, ...]]:
+    port = platform.env["DB_PORT"]
+    return psycopg.connect(
+        f"host=127.0.0.1 port={port} user=postgres dbname={database}", autocommit=True
+    )
+
+
+@pytest.fixture(scope="module")
+def crowd(platform: Platform) -> None:
+    """A hundred students with six courses each, of three tutors."""
+    with superuser(platform, "edtech_identity_db") as identity:
+        users = identity.execute(
+            "INSERT INTO users (id, email, first_name, last_name, status)"
+            " SELECT gen_random_uuid(), 'crowd-' || n || '@edtech.test', 'Student', n::text,"
+            " 'ACTIVE' FROM generate_series(1, %s) n RETURNING id",
+            (STUDENTS + 3,),
+        ).fetchall()
+        identity.execute("INSERT INTO user_profiles (user_id) SELECT unnest(%s::uuid[])", (ids(users),))
+        identity.execute(
+            "INSERT INTO user_roles (user_id, role) SELECT unnest(%s::uuid[]), 'student'",
+            (ids(users),),
+        )
+    with superuser(platform, "edtech_learning_db") as learning:
+        courses = learning.execute(
+            "INSERT INTO courses (id, tutor_id, title, level, price_amount, duration_minutes,"
+            " max_students, current_students, status, published_at)"
+            " SELECT gen_random_uuid(), (%s::uuid[])[1 + n %% 3], 'Course ' || n, 'BEGINNER', 0, 30,"
+            " %s, %s, 'PUBLISHED', now() FROM generate_series(1, 6) n RETURNING id",
+            (ids(users[:3]), STUDENTS, STUDENTS),
+        ).fetchall()
+        learning.execute(
+            "INSERT INTO enrollments (id, course_id, student_id, status)"
+            " SELECT gen_random_uuid(), c, s, 'ACTIVE'"
+            " FROM unnest(%s::uuid[]) c, unnest(%s::uuid[]) s",
+            (ids(courses), ids(users[3:])),
+        )
+
+
+def ids(rows: list[tuple[object, ...]]) -> list[object]:
+    return [row[0] for row in rows]
+
+
+def statements(platform: Platform) -> dict[str, int]:
+    """Statements so far of the subgraphs' own logins, transaction control left out."""
+    with superuser(platform, "edtech_identity_db") as connection:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        rows = connection.execute(
+            "SELECT d.datname, sum(s.calls) FROM pg_stat_statements s"
+            " JOIN pg_database d ON d.oid = s.dbid JOIN pg_roles r ON r.oid = s.userid"
+            " WHERE r.rolname LIKE 'edtech%%' AND s.query NOT ILIKE ALL"
+            " (ARRAY['BEGIN%%', 'COMMIT%%', 'ROLLBACK%%', '%%outbox%%', '%%mail_jobs%%',"
+            " '%%waitlist_entries%%', '%%signing_keys%%', '%%dead_letters%%', 'SELECT $1'])"
+            " GROUP BY 1"
+        ).fetchall()
+    return {str(name): int(str(calls)) for name, calls in rows}
+
+
+def test_statements_do_not_grow_with_the_page(
+    platform: Platform, client: Client, crowd: None
+) -> None:
+    admin = client.join()
+    with superuser(platform, "edtech_identity_db") as connection:
+        connection.execute(
+            "INSERT INTO user_roles (user_id, role) VALUES (%s, 'admin')", (admin.user_id,)
+        )
+        connection.execute(
+            "UPDATE users SET auth_version = auth_version + 1, version = version + 1"
+            " WHERE id = %s",
+            (admin.user_id,),
+        )
+    with superuser(platform, "edtech_learning_db") as connection:
+        connection.execute(
+            "UPDATE user_refs SET roles = '{student,admin}', auth_version = auth_version + 1"
+            " WHERE user_id = %s",
+            (admin.user_id,),
+        )
+    counts = []
+    for first in (1, 20, 100):
+        before = statements(platform)
+        nodes = admin.act(QUERY, first=first)["nodes"]
+        after = statements(platform)
+        assert len(nodes) == first
+        counts.append({name: after[name] - before.get(name, 0) for name in after})
+    assert all(len(node["enrolledCourses"]["nodes"]) == 5 for node in nodes[5:20]), nodes[:3]
+    assert counts[0] == counts[1] == counts[2], counts
+    # Identity: who asks, the page, the tutors' names with the viewer again; learning: the viewer,
+    # the courses of all users.
+    assert counts[0]["edtech_learning_db"] == 2
+
+
