@@ -31,7 +31,9 @@ def crowd(platform: Platform) -> None:
             " 'ACTIVE' FROM generate_series(1, %s) n RETURNING id",
             (STUDENTS + 3,),
         ).fetchall()
-        identity.execute("INSERT INTO user_profiles (user_id) SELECT unnest(%s::uuid[])", (ids(users),))
+        identity.execute(
+            "INSERT INTO user_profiles (user_id) SELECT unnest(%s::uuid[])", (ids(users),)
+        )
         identity.execute(
             "INSERT INTO user_roles (user_id, role) SELECT unnest(%s::uuid[]), 'student'",
             (ids(users),),
@@ -80,8 +82,7 @@ def test_statements_do_not_grow_with_the_page(
             "INSERT INTO user_roles (user_id, role) VALUES (%s, 'admin')", (admin.user_id,)
         )
         connection.execute(
-            "UPDATE users SET auth_version = auth_version + 1, version = version + 1"
-            " WHERE id = %s",
+            "UPDATE users SET auth_version = auth_version + 1, version = version + 1 WHERE id = %s",
             (admin.user_id,),
         )
     with superuser(platform, "edtech_learning_db") as connection:
@@ -102,5 +103,3 @@ def test_statements_do_not_grow_with_the_page(
     # Identity: who asks, the page, the tutors' names with the viewer again; learning: the viewer,
     # the courses of all users.
     assert counts[0]["edtech_learning_db"] == 2
-
-

@@ -1,0 +1,239 @@
+"""Processes die by kill -9 while people register and enrol; nothing acknowledged is lost."""
+
+import secrets
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from deploy.local.platform import Platform
+from tests.e2e.client import PASSWORD, REGISTER, Client, eventually
+from tests.e2e.conftest import GENEROUS
+
+ENROLL = """mutation($id: ID!, $key: String!) {
+  enrollFree(courseId: $id, idempotencyKey: $key) {
+    __typename ... on Enrollment { id status } ... on Problem { code message }
+  }
+}"""
+LOGIN = """mutation($input: LoginInput!) {
+  login(input: $input) {
+    __typename ... on AuthTokens { accessToken user { id } } ... on Problem { code message }
+  }
+}"""
+SCARCE_SEATS = 7
+TRANSIENT = {"UNAVAILABLE", "TIMEOUT", "INTERNAL", "UNAUTHENTICATED"}
+
+
+@pytest.fixture(scope="module")
+def fragile() -> Iterator[Platform]:
+    """A platform whose commits wait for the disk, and whose processes may be killed."""
+    with (
+        tempfile.TemporaryDirectory(prefix="edtech-faults-") as folder,
+        Platform(Path(folder), durable=True, split=True, settings=GENEROUS) as running,
+    ):
+        yield running
+
+
+def stubborn(client: Client, query: str, **variables: Any) -> Any:
+    """Repeat an operation until its answer is final, as a client with an idempotency key does."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        try:
+            body = client.post(query, **variables).json()
+        except (httpx.HTTPError, ValueError):
+            time.sleep(0.2)
+            continue
+        if not body.get("errors"):
+            [root] = body["data"].values()
+            if root["__typename"] != "Problem" or root["code"] not in TRANSIENT:
+                return root
+        time.sleep(0.2)
+    raise AssertionError(f"no final answer: {body}")
+
+
+def rows(platform: Platform, database: str, sql: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(
+        host="127.0.0.1", port=platform.env["DB_PORT"], user="postgres", dbname=database
+    ) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def murders(platform: Platform) -> list[tuple[str, Callable[[], None]]]:
+    """Ways to kill a part and bring it back."""
+
+    def again(role: str) -> None:
+        platform.processes[role].kill()
+        platform.processes[role].start()
+
+    def service(name: str) -> None:
+        part = getattr(platform.stack, name)
+        part.kill()
+        time.sleep(1)
+        part.start()
+
+    return [
+        ("api", lambda: again("serve")),
+        ("worker", lambda: again("worker")),
+        ("Kafka", lambda: service("kafka")),
+        ("PostgreSQL", lambda: service("postgres")),
+    ]
+
+
+def storm(platform: Platform, people: int) -> Counter[str]:
+    """Let people register and enrol while parts die; then check that everything adds up."""
+    http = httpx.Client(timeout=10, trust_env=False, limits=httpx.Limits(max_connections=20))
+    client = Client(http, platform.router_url, platform.env["MAIL_CATCHER_URL"])
+    tutor = client.join("TUTOR")
+    wide, scarce = (course(tutor, f"Course of {seats}", seats) for seats in (people, SCARCE_SEATS))
+    acknowledged: list[tuple[str, str, str, str]] = []
+    over = threading.Event()
+    deaths: Counter[str] = Counter()
+
+    def live(number: int) -> None:
+        email = f"storm-{number}-{secrets.token_hex(4)}@edtech.test"
+        person = {
+            "email": email,
+            "password": PASSWORD,
+            "firstName": "Storm",
+            "lastName": str(number),
+            "acceptTerms": "2026-11",
+        }
+        stubborn(client, REGISTER, input=person, key=f"register-{email}")
+        tokens = stubborn(client, LOGIN, input={"email": email, "password": PASSWORD})
+        own = replace(client, token=tokens["accessToken"])
+        outcomes = [
+            stubborn(own, ENROLL, id=id_, key=f"enroll-{id_}-{email}") for id_ in (wide, scarce)
+        ]
+        acknowledged.append(
+            (
+                email,
+                tokens["user"]["id"],
+                outcomes[0].get("code", "ENROLLED"),
+                outcomes[1].get("code", "ENROLLED"),
+            )
+        )
+
+    def kill_in_turn() -> None:
+        while not over.wait(1.5):
+            for name, kill in murders(platform):
+                if over.is_set():
+                    return
+                kill()
+                deaths[name] += 1
+                over.wait(2.5)
+
+    killer = threading.Thread(target=kill_in_turn)
+    killer.start()
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(live, range(people)))
+    finally:
+        over.set()
+        killer.join()
+    platform.wait_for_subgraphs()
+    check(platform, acknowledged, wide, scarce, people)
+    http.close()
+    return deaths
+
+
+def course(tutor: Client, title: str, seats: int) -> str:
+    created = tutor.act(
+        """mutation($input: CreateCourseInput!) {
+             createCourse(input: $input) { ... on Course { id } } }""",
+        input={"title": title, "durationMinutes": 30, "maxStudents": seats},
+    )
+    tutor.act(
+        """mutation($input: AddCourseUnitInput!) {
+             addCourseUnit(input: $input) { __typename } }""",
+        input={"courseId": created["id"], "title": "One"},
+    )
+    publish = "mutation($id: ID!) { publishCourse(id: $id) { __typename } }"
+    eventually(lambda: tutor.act(publish, id=created["id"])["__typename"] == "Course")
+    return str(created["id"])
+
+
+def check(
+    platform: Platform,
+    acknowledged: list[tuple[str, str, str, str]],
+    wide: str,
+    scarce: str,
+    people: int,
+) -> None:
+    """Every acknowledged write is there, every event took effect once, seats equal rows."""
+    assert len(acknowledged) == people
+    assert [a[2] for a in acknowledged] == ["ENROLLED"] * people
+    assert Counter(a[3] for a in acknowledged) == {
+        "ENROLLED": SCARCE_SEATS,
+        "COURSE_FULL": people - SCARCE_SEATS,
+    }
+    users = {
+        str(id_): (email, version)
+        for id_, email, version in rows(
+            platform, "edtech_identity_db", "SELECT id, email, version FROM users"
+        )
+    }
+    assert {(a[0], a[1]) for a in acknowledged} <= {(e, i) for i, (e, _) in users.items()}
+    assert len({email.lower() for email, _ in users.values()}) == len(users)
+    eventually(
+        lambda: all(
+            rows(
+                platform,
+                f"edtech_{name}_db",
+                "SELECT count(*) FROM outbox WHERE published_at IS NULL",
+            )
+            == [(0,)]
+            for name in ("identity", "learning")
+        ),
+        within=60,
+    )
+    eventually(
+        lambda: (
+            dict(
+                rows(platform, "edtech_learning_db", "SELECT user_id::text, version FROM user_refs")
+            )
+            == {id_: version for id_, (_, version) in users.items()}
+        ),
+        within=60,
+    )
+    seats = rows(
+        platform,
+        "edtech_learning_db",
+        "SELECT c.id::text, c.current_students, count(e.id) FROM courses c"
+        " LEFT JOIN enrollments e ON e.course_id = c.id AND e.status <> 'CANCELLED' GROUP BY 1, 2",
+    )
+    assert sorted(seats) == sorted([(wide, people, people), (scarce, SCARCE_SEATS, SCARCE_SEATS)])
+    activated = rows(
+        platform,
+        "edtech_learning_db",
+        "SELECT count(*), count(DISTINCT key) FROM outbox"
+        " WHERE type = 'edtech.learning.enrollment.activated.v1'",
+    )
+    assert activated == [(people + SCARCE_SEATS, people + SCARCE_SEATS)]
+    assert rows(platform, "edtech_learning_db", "SELECT count(*) FROM dead_letters") == [(0,)]
+
+
+def test_nothing_acknowledged_is_lost_when_parts_are_killed(fragile: Platform) -> None:
+    assert storm(fragile, 60).total() >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_nothing_is_lost_in_a_thousand_registrations_and_enrolments(
+    request: pytest.FixtureRequest,
+) -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="edtech-faults-") as folder,
+        Platform(Path(folder), durable=True, split=True, settings=GENEROUS) as running,
+    ):
+        deaths = storm(running, 1000)
+    request.config.get_terminal_writer().line(f"killed: {dict(deaths)}")
+    assert min(deaths[name] for name, _ in murders(running)) >= 3
