@@ -42,8 +42,8 @@ def crowd(platform: Platform) -> None:
         courses = learning.execute(
             "INSERT INTO courses (id, tutor_id, title, level, price_amount, duration_minutes,"
             " max_students, current_students, status, published_at)"
-            " SELECT gen_random_uuid(), (%s::uuid[])[1 + n %% 3], 'Course ' || n, 'BEGINNER', 0, 30,"
-            " %s, %s, 'PUBLISHED', now() FROM generate_series(1, 6) n RETURNING id",
+            " SELECT gen_random_uuid(), (%s::uuid[])[1 + n %% 3], 'Course ' || n, 'BEGINNER', 0,"
+            " 30, %s, %s, 'PUBLISHED', now() FROM generate_series(1, 6) n RETURNING id",
             (ids(users[:3]), STUDENTS, STUDENTS),
         ).fetchall()
         learning.execute(

@@ -37,7 +37,6 @@ class OpenIdProvider:
     claims: dict[str, Any] = field(default_factory=dict)  # replace the usual ones
     algorithm: str = "ES256"
     down: bool = False
-    published_keys: bool = True
     requests: list[str] = field(default_factory=list)
     grants: dict[str, Grant] = field(default_factory=dict)
 

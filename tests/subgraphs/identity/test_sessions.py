@@ -328,7 +328,7 @@ async def test_token_that_signs_itself_is_refused(identity: GraphClient) -> None
         {"iss": "http://elsewhere.test"},
         {"aud": "partner-school"},
     ):
-        token = tokens.token(who.id, session_id=session_id, **options)  # type: ignore[arg-type]
+        token = tokens.token(who.id, session_id=session_id, **options)
         assert (await identity.with_token(token).ask(ME)).status == 401
     genuine = tokens.token(who.id, session_id=session_id)
     assert (await identity.with_token(genuine).ask(ME)).status == 200

@@ -1,0 +1,238 @@
+"""Mails: written with their cause, sent once, tried again, given up."""
+
+import asyncio
+import os
+import smtplib
+from email.message import EmailMessage
+from typing import Any
+
+import httpx
+import pytest
+from jinja2 import UndefinedError
+
+from shared.ids import new_id
+from subgraphs.identity.service.mails import LANGUAGES, Mail, compose, language_of
+from subgraphs.identity.timers import purge_credentials, send_mails
+from tests.subgraphs.identity.people import (
+    PASSWORD,
+    REGISTER,
+    TERMS,
+    execute,
+    rows,
+    runtime_of,
+    value,
+)
+from tests.support.graph import GraphClient
+
+TEMPLATES = (
+    "account_suspended",
+    "already_registered",
+    "change_email",
+    "password_changed",
+    "reset_password",
+    "second_factor_off",
+    "second_factor_on",
+    "session_stolen",
+    "undo_email",
+    "verify_email",
+)
+
+
+def address() -> str:
+    """An address that no other test's mails go to."""
+    return f"{new_id().hex}@example.org"
+
+
+async def register(identity: GraphClient, email: str, locale: str = "en") -> None:
+    """Cause a mail."""
+    given = {
+        "email": email,
+        "password": PASSWORD,
+        "firstName": "Ada",
+        "lastName": "Lovelace",
+        "acceptTerms": TERMS,
+        "locale": locale,
+    }
+    await identity.ask(REGISTER, input=given)
+
+
+async def caught(email: str) -> list[dict[str, Any]]:
+    """What the mail catcher holds for an address."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(
+            f"{os.environ['MAIL_CATCHER_URL']}/api/messages", params={"to": email}
+        )
+        found: list[dict[str, Any]] = answer.json()
+        return found
+
+
+async def test_mail_arrives_with_a_link_that_works(identity: GraphClient) -> None:
+    email = address()
+    await register(identity, email, "de-AT")
+    await send_mails(runtime_of(identity))
+    (mail,) = await caught(email)
+    assert mail["subject"] == "Bestätigen Sie Ihre E-Mail-Adresse"
+    assert mail["sender"] == "EdTech <no-reply@edtech.test>"
+    link = next(line for line in mail["text"].splitlines() if line.startswith("http"))
+    assert link.startswith("http://web.test/verify-email?token=")
+    assert f'href="{link}"' in mail["html"]
+    answer = await identity.ask(
+        "mutation($t: String!) { verifyEmail(token: $t) { ... on User { email } } }",
+        t=link.split("=")[1],
+    )
+    assert answer.data["verifyEmail"]["email"] == email
+
+
+async def test_sent_mail_is_sent_once_and_its_values_are_wiped(identity: GraphClient) -> None:
+    email = address()
+    await register(identity, email)
+    runtime = runtime_of(identity)
+    await asyncio.gather(*(send_mails(runtime) for _ in range(4)))
+    await send_mails(runtime)
+    assert len(await caught(email)) == 1
+    assert await rows(identity, "SELECT status, attempts, context FROM mail_jobs") == [
+        ("sent", 1, None)
+    ]
+
+
+async def test_mail_of_a_dead_worker_is_sent_after_the_lease(
+    identity: GraphClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    email = address()
+    await register(identity, email)
+    runtime = runtime_of(identity)
+
+    async def die(mail: EmailMessage) -> None:
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(runtime.mail_server, "send", die)
+        with pytest.raises(asyncio.CancelledError):
+            await send_mails(runtime)
+    await send_mails(runtime)
+    assert await caught(email) == []
+    await execute(identity, "UPDATE mail_jobs SET next_attempt_at = now()")
+    await send_mails(runtime)
+    assert len(await caught(email)) == 1
+    assert await value(identity, "SELECT attempts FROM mail_jobs") == 2
+
+
+async def test_failed_mail_waits_twice_as_long_each_time_and_ends(
+    identity: GraphClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await register(identity, address())
+    runtime = runtime_of(identity)
+
+    async def fail(mail: EmailMessage) -> None:
+        raise ConnectionRefusedError("nobody there")
+
+    monkeypatch.setattr(runtime.mail_server, "send", fail)
+    waits = []
+    for _ in range(runtime.settings.mail_attempts):
+        await send_mails(runtime)
+        waits.append(
+            await value(
+                identity,
+                "SELECT round(extract(epoch FROM next_attempt_at - now()))::int FROM mail_jobs",
+            )
+        )
+        await execute(identity, "UPDATE mail_jobs SET next_attempt_at = now()")
+    assert waits == [15, 30, 60, 120, 240, 480, 960, 1920]
+    assert await rows(identity, "SELECT status, attempts, context, error FROM mail_jobs") == [
+        ("failed", 8, None, "ConnectionRefusedError: nobody there")
+    ]
+    await send_mails(runtime)
+    assert await value(identity, "SELECT attempts FROM mail_jobs") == 8
+
+
+async def test_refused_recipient_is_given_up_at_once(
+    identity: GraphClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    email = address()
+    await register(identity, email)
+
+    def refuse(self: smtplib.SMTP, message: EmailMessage) -> None:
+        raise smtplib.SMTPRecipientsRefused({email: (550, b"no such user")})
+
+    monkeypatch.setattr(smtplib.SMTP, "send_message", refuse)
+    await send_mails(runtime_of(identity))
+    ((status, error),) = await rows(identity, "SELECT status, error FROM mail_jobs")
+    assert (status, error) == ("failed", "MailRefused: recipient refused (550)")
+
+
+async def test_busy_mail_server_is_tried_again_without_keeping_its_text(
+    identity: GraphClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    email = address()
+    await register(identity, email)
+
+    def busy(self: smtplib.SMTP, message: EmailMessage) -> None:
+        raise smtplib.SMTPDataError(451, f"busy, {email}".encode())
+
+    monkeypatch.setattr(smtplib.SMTP, "send_message", busy)
+    await send_mails(runtime_of(identity))
+    ((status, error),) = await rows(identity, "SELECT status, error FROM mail_jobs")
+    assert (status, error) == ("pending", "OSError: SMTPDataError (451)")
+
+
+async def test_mail_of_a_refused_registration_does_not_exist(identity: GraphClient) -> None:
+    await identity.ask(
+        REGISTER,
+        input={
+            "email": address(),
+            "password": "weak",
+            "firstName": "A",
+            "lastName": "B",
+            "acceptTerms": TERMS,
+        },
+    )
+    assert await value(identity, "SELECT count(*) FROM mail_jobs") == 0
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_every_template_has_subject_text_and_escaped_html(template: str, language: str) -> None:
+    values = {
+        "name": "Ada & <b>",
+        "home": "http://web.test",
+        "link": "http://web.test/x?token=t",
+        "reason": "none",
+    }
+    mail = compose(
+        Mail(new_id(), 1, template, language, "ada@example.org", values), sender="a@example.org"
+    )
+    assert 5 < len(mail["Subject"]) < 80
+    assert mail["To"] == "ada@example.org"
+    text = mail.get_body(("plain",))
+    page = mail.get_body(("html",))
+    assert text is not None
+    assert page is not None
+    assert "Ada & <b>" in text.get_content()
+    assert "Ada &amp; &lt;b&gt;" in page.get_content()
+    assert "{{" not in text.get_content()
+
+
+def test_missing_value_is_an_error_and_no_half_mail() -> None:
+    with pytest.raises(UndefinedError):
+        compose(
+            Mail(new_id(), 1, "verify_email", "en", "a@example.org", {}), sender="b@example.org"
+        )
+
+
+def test_language_falls_back_to_english() -> None:
+    assert [language_of(tag) for tag in ("de", "de-AT", "en-GB", "fr")] == ["de", "de", "en", "en"]
+
+
+async def test_purge_keeps_what_is_alive(identity: GraphClient) -> None:
+    await register(identity, address())
+    runtime = runtime_of(identity)
+    await purge_credentials(runtime)
+    assert await value(identity, "SELECT count(*) FROM auth_tokens") == 1
+    assert await value(identity, "SELECT count(*) FROM mail_jobs") == 1
+    await execute(identity, "UPDATE auth_tokens SET expires_at = now() - interval '31 days'")
+    await execute(
+        identity, "UPDATE mail_jobs SET created_at = now() - interval '31 days', status = 'sent'"
+    )
+    await purge_credentials(runtime)
+    assert await value(identity, "SELECT count(*) FROM auth_tokens") == 0
+    assert await value(identity, "SELECT count(*) FROM mail_jobs") == 0
