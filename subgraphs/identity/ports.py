@@ -41,11 +41,21 @@ class MailServer:
 
     def _send(self, mail: EmailMessage) -> None:
         s = self._settings
-        kind = smtplib.SMTP_SSL if s.smtp_security == "tls" else smtplib.SMTP
+        # The library's own default verifies no certificate.
+        trusted = ssl.create_default_context()
+        where: dict[str, Any] = {
+            "host": s.smtp_host,
+            "port": s.smtp_port,
+            "timeout": s.mail_timeout_seconds,
+        }
         try:
-            with kind(s.smtp_host, s.smtp_port, timeout=s.mail_timeout_seconds) as server:
+            with (
+                smtplib.SMTP_SSL(**where, context=trusted)
+                if s.smtp_security == "tls"
+                else smtplib.SMTP(**where)
+            ) as server:
                 if s.smtp_security == "starttls":
-                    server.starttls(context=ssl.create_default_context())
+                    server.starttls(context=trusted)
                 if s.smtp_user is not None and s.smtp_password is not None:
                     server.login(s.smtp_user, s.smtp_password.get_secret_value())
                 server.send_message(mail)

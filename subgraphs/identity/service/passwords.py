@@ -12,7 +12,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from zxcvbn import zxcvbn
 
 from shared.db import ReadSession, WriteSession
-from shared.errors import Conflict, InvalidInput, NotFound
+from shared.errors import Conflict, InvalidInput, NotFound, Unavailable
 from shared.events.identity import UserUpdated
 from shared.viewer import Viewer
 from subgraphs.identity import models
@@ -26,6 +26,9 @@ SHORTEST, LONGEST = 10, 128
 WEAKEST_SCORE = 3
 # zxcvbn takes time that grows with the square of the length; more would not change the score.
 SCORED_CHARACTERS = 72
+
+# At 26 ms each and two threads, who comes after this many would wait for more than a second.
+MOST_WAITING = 100
 
 R = TypeVar("R")
 
@@ -43,7 +46,10 @@ class InvalidCredentials(Conflict):
 
 
 class Hasher:
-    """argon2id with OWASP's parameters, in a few threads, so that the event loop never waits."""
+    """argon2id with OWASP's parameters, in a few threads, so that the event loop never waits.
+
+    Every method raises Unavailable when too many wait already.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._argon2 = PasswordHasher(
@@ -52,6 +58,7 @@ class Hasher:
             parallelism=1,
         )
         self._threads = ThreadPoolExecutor(settings.password_threads, thread_name_prefix="password")
+        self._waiting = 0
         # Verified against when there is no account, so that both cases cost the same.
         self._nobody = self._argon2.hash("nobody's password")
 
@@ -60,7 +67,13 @@ class Hasher:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, work: Callable[[], R]) -> R:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        if self._waiting >= MOST_WAITING:
+            raise Unavailable("Too many people are signing in. Try again in a moment.")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._waiting -= 1
 
     async def hash(self, password: str) -> str:
         """The hash to store."""

@@ -3,14 +3,24 @@
 import asyncio
 import os
 import smtplib
+import ssl
+from datetime import timedelta
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from aiosmtpd.smtp import SMTP
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from jinja2 import UndefinedError
 
+from shared.db import utc_now
 from shared.ids import new_id
+from subgraphs.identity.ports import MailServer
 from subgraphs.identity.service.mails import LANGUAGES, Mail, compose, language_of
 from subgraphs.identity.timers import purge_credentials, send_mails
 from tests.subgraphs.identity.people import (
@@ -236,3 +246,66 @@ async def test_purge_keeps_what_is_alive(identity: GraphClient) -> None:
     await purge_credentials(runtime)
     assert await value(identity, "SELECT count(*) FROM auth_tokens") == 0
     assert await value(identity, "SELECT count(*) FROM mail_jobs") == 0
+
+
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+async def test_mail_server_without_a_trusted_certificate_gets_nothing(
+    identity: GraphClient, security: str, tmp_path: Path
+) -> None:
+    context = untrusted(tmp_path)
+    received: list[Any] = []
+
+    class Handler:
+        async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+            received.append(envelope)
+            return "250 Kept"
+
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: SMTP(Handler(), tls_context=context if security == "starttls" else None),
+        "127.0.0.1",
+        0,
+        ssl=context if security == "tls" else None,
+    )
+    port = server.sockets[0].getsockname()[1]
+    settings = runtime_of(identity).settings.model_copy(
+        update={"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": security}
+    )
+    message = compose(
+        Mail(new_id(), 1, "session_stolen", "en", "a@example.org", {"name": "A", "home": "b"}),
+        sender="b@example.org",
+    )
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await MailServer(settings).send(message)
+    server.close()
+    await server.wait_closed()
+    assert received == []
+
+
+def untrusted(folder: Path) -> ssl.SSLContext:
+    """A server's context with a certificate that nobody vouches for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = utc_now()
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem = folder / "server.pem"
+    pem.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context

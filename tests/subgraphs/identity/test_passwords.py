@@ -3,6 +3,13 @@
 import asyncio
 from typing import Any
 
+import pytest
+
+from shared.config import load
+from shared.errors import Unavailable
+from subgraphs.identity.config import Settings
+from subgraphs.identity.service import passwords
+from subgraphs.identity.service.passwords import Hasher
 from tests.subgraphs.identity.people import (
     NEW_PASSWORD,
     PASSWORD,
@@ -182,3 +189,23 @@ async def test_simultaneous_changes_count_once(identity: GraphClient) -> None:
 async def test_anonymous_viewer_cannot_change_a_password(identity: GraphClient) -> None:
     answer = await identity.ask(CHANGE, old=PASSWORD, new=NEW_PASSWORD)
     assert answer.data["changePassword"]["code"] == "UNAUTHENTICATED"
+
+
+async def test_hash_has_owasps_parameters(environment: None) -> None:
+    hasher = Hasher(load(Settings))
+    stored = await hasher.hash(PASSWORD)
+    hasher.close()
+    assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+async def test_crowd_at_the_door_is_refused_instead_of_waiting_for_ever(
+    identity: GraphClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await seed(identity, "ada@example.org")
+    monkeypatch.setattr(passwords, "MOST_WAITING", 2)
+    hasher = runtime_of(identity).passwords
+    answers = await asyncio.gather(
+        *(hasher.verify(None, PASSWORD) for _ in range(5)), return_exceptions=True
+    )
+    assert [type(answer) for answer in answers] == [bool, bool, *[Unavailable] * 3]
+    assert await hasher.verify(None, PASSWORD) is False

@@ -1,0 +1,1 @@
+"""Benchmarks of the whole platform on one machine; see docs/benchmarks.md."""

@@ -1,0 +1,194 @@
+"""The yardstick: the same answers from the same SQL, written by hand without GraphQL.
+
+Each endpoint does what somebody would write for it alone: the caller is verified once (with the
+platform's own code), each statement asks for the columns that the answer shows, psycopg's pools
+give the connections and orjson writes the answer. Nothing is cached.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import orjson
+import uvicorn
+import uvloop
+from psycopg_pool import AsyncConnectionPool
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from shared.auth import Authenticator, Jwks
+from shared.config import SubgraphSettings, load
+from shared.errors import Unauthenticated
+from subgraphs.identity.config import Settings as IdentitySettings
+from subgraphs.learning.config import Settings as LearningSettings
+
+_SESSION = """
+SELECT u.auth_version FROM users u JOIN user_sessions s ON s.user_id = u.id
+WHERE u.id = %s AND u.deleted_at IS NULL AND u.status IN ('ACTIVE', 'UNVERIFIED')
+  AND s.id = %s AND s.revoked_at IS NULL AND s.expires_at > clock_timestamp()
+"""
+_ME = """
+SELECT u.id, u.first_name, u.last_name, u.email,
+  (SELECT array_agg(upper(r.role) ORDER BY r.granted_at, r.role) FROM user_roles r
+   WHERE r.user_id = u.id)
+FROM users u WHERE u.id = %s
+"""
+_NAMES = "SELECT id, first_name, last_name FROM users WHERE id = ANY(%s)"
+_SEARCH = """
+SELECT c.id, c.title, c.tutor_id FROM courses c
+WHERE c.deleted_at IS NULL AND c.status = 'PUBLISHED'
+  AND c.search @@ (websearch_to_tsquery('english', %(text)s)
+                   || websearch_to_tsquery('simple', %(text)s))
+ORDER BY CAST(ts_rank_cd(c.search, websearch_to_tsquery('english', %(text)s)
+                         || websearch_to_tsquery('simple', %(text)s)) AS double precision) DESC,
+         c.id DESC
+LIMIT 11
+"""
+_USERS = """
+SELECT id, first_name, last_name FROM users
+WHERE deleted_at IS NULL AND id < %s ORDER BY id DESC LIMIT 21
+"""
+_COURSES_OF = """
+SELECT s.id, c.id, c.title, c.tutor_id FROM unnest(%s::uuid[]) AS s (id)
+JOIN LATERAL (
+  SELECT c.id, c.title, c.tutor_id, e.id AS place
+  FROM courses c JOIN enrollments e ON e.course_id = c.id
+  WHERE e.status <> 'CANCELLED' AND c.deleted_at IS NULL AND e.student_id = s.id
+  ORDER BY e.id DESC LIMIT 6
+) c ON true
+ORDER BY c.place DESC
+"""
+
+
+class Handwritten:
+    """The three endpoints over identity's and learning's databases."""
+
+    def __init__(self, identity: SubgraphSettings, learning: SubgraphSettings) -> None:
+        self._identity, self._learning = _pool(identity), _pool(learning)
+        self._authenticator = Authenticator(
+            Jwks(identity.jwks_url), issuer=identity.jwt_issuer, audience=identity.jwt_audience
+        )
+
+    def app(self) -> Starlette:
+        """The endpoints as an ASGI app."""
+
+        @asynccontextmanager
+        async def lifespan(_: Starlette) -> AsyncIterator[None]:
+            async with self._identity, self._learning:
+                yield
+
+        return Starlette(
+            routes=[
+                Route("/me", self.me, methods=["POST"]),
+                Route("/search", self.search, methods=["POST"]),
+                Route("/users", self.users, methods=["POST"]),
+            ],
+            lifespan=lifespan,
+        )
+
+    async def me(self, request: Request) -> Response:
+        """The signed-in user."""
+        user_id = await self._caller(request)
+        [row] = await _rows(self._identity, _ME, (user_id,))
+        name = f"{row[1]} {row[2]}".strip()
+        return _json({"me": {"id": row[0], "name": name, "email": row[3], "roles": row[4]}})
+
+    async def search(self, request: Request) -> Response:
+        """Ten courses that match a text, with their tutors' names; for everybody."""
+        given = orjson.loads(await request.body())
+        rows = (await _rows(self._learning, _SEARCH, given))[:10]
+        names = await self._names([row[2] for row in rows])
+        return _json({"searchCourses": {"nodes": [_course(row, names, "id") for row in rows]}})
+
+    async def users(self, request: Request) -> Response:
+        """Twenty users with five courses each and their tutors' names; for admins."""
+        await self._caller(request, role="admin")
+        given = orjson.loads(await request.body())
+        users = (await _rows(self._identity, _USERS, (given["before"],)))[:20]
+        rows = await _rows(self._learning, _COURSES_OF, ([row[0] for row in users],))
+        courses: dict[UUID, list[Any]] = {row[0]: [] for row in users}
+        for row in rows:
+            if len(courses[row[0]]) < 5:
+                courses[row[0]].append(row[1:])
+        names = await self._names([row[2] for group in courses.values() for row in group])
+        nodes = [
+            {
+                "id": id_,
+                "name": f"{first} {last}".strip(),
+                "enrolledCourses": {"nodes": [_course(row, names) for row in courses[id_]]},
+            }
+            for id_, first, last in users
+        ]
+        return _json({"users": {"nodes": nodes}})
+
+    async def _caller(self, request: Request, *, role: str | None = None) -> UUID:
+        viewer = await self._authenticator.viewer(request.headers.get("authorization"), ip=None)
+        if role is not None:
+            viewer.require_role(role)
+        user_id = viewer.require_user()
+        if not await _rows(self._identity, _SESSION, (user_id, viewer.session_id)):
+            raise Unauthenticated("This session has ended.")
+        return user_id
+
+    async def _names(self, ids: Sequence[UUID]) -> dict[UUID, str]:
+        rows = await _rows(self._identity, _NAMES, (list(dict.fromkeys(ids)),))
+        return {id_: f"{first} {last}".strip() for id_, first, last in rows}
+
+
+def _pool(settings: SubgraphSettings) -> AsyncConnectionPool[Any]:
+    return AsyncConnectionPool(
+        kwargs={
+            "host": settings.db_host,
+            "port": settings.db_port,
+            "dbname": settings.database,
+            "user": settings.login,
+            "password": settings.db_password.get_secret_value(),
+            "autocommit": True,
+            "prepare_threshold": 3,
+            "connect_timeout": 2,
+        },
+        min_size=1,
+        max_size=settings.db_pool_max,
+        timeout=settings.db_connect_timeout_seconds,
+        open=False,
+    )
+
+
+async def _rows(pool: AsyncConnectionPool[Any], statement: str, values: Any) -> list[Any]:
+    async with pool.connection() as connection:
+        return await (await connection.execute(statement, values)).fetchall()
+
+
+def _course(row: Sequence[Any], names: dict[UUID, str], *shown: str) -> dict[str, Any]:
+    tutor = {name: row[2] for name in shown} | {"name": names[row[2]]}
+    return {"id": row[0], "title": row[1], "tutor": tutor}
+
+
+def _json(data: dict[str, Any]) -> Response:
+    return Response(orjson.dumps({"data": data}), media_type="application/json")
+
+
+def main(port: int) -> None:
+    """Serve on the loopback until SIGTERM, as the subgraphs are served."""
+    endpoints = Handwritten(load(IdentitySettings), load(LearningSettings))
+    config = uvicorn.Config(
+        endpoints.app(),
+        port=port,
+        http="httptools",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=5,
+    )
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(uvicorn.Server(config).serve())
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
