@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from deploy import demo, dev, drift, events, provision
+from deploy import demo, dev, events, provision, revisions
 from deploy.local.errors import LocalServiceError
 from deploy.local.platform import running_environment
 from deploy.serve import Listen, run
@@ -241,12 +241,20 @@ def local_prepare() -> None:
 @local_app.command("drift")
 def local_drift() -> None:
     """Fail when a subgraph's tables are not what its migrations make."""
-    lines = drift.drifted()
+    lines = revisions.drifted()
     for line in lines:
         out.print(f"[red]drifts[/] {line}", highlight=False)
     if lines:
         raise typer.Exit(1)
     out.print("[green]models and migrations agree[/]")
+
+
+@local_app.command("revision", epilog='Example: edtech local revision learning "add waitlist"')
+def local_revision(
+    subgraph: Name, message: Annotated[str, typer.Argument(help="What changes, in a few words.")]
+) -> None:
+    """Write the migration from a subgraph's present revision to its models; read it before use."""
+    revisions.write_revision(subgraph, message)
 
 
 @local_app.command("seed", hidden=True)

@@ -1,16 +1,15 @@
 """Fixtures for all tests: the services of the run, one runtime per subgraph, a client for each."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack
 
 import pytest
-from redis.asyncio import Redis
 
 from schema.registry import load_subgraph
 from shared.runtime import Runtime
 from tests.support import services
-from tests.support.graph import GraphClient, empty
+from tests.support.graph import GraphClient, clean
 from tests.support.tokens import JwksServer
 
 _run = ExitStack()
@@ -56,43 +55,44 @@ def jwks(environment: None) -> JwksServer:
     return _jwks[0]
 
 
-async def _runtime(name: str) -> AsyncIterator[Runtime]:
-    services.ensure_database(name)
-    runtime = load_subgraph(name).start()
-    await runtime.open()
-    yield runtime
-    await runtime.close()
-
-
 @pytest.fixture(scope="session")
-async def identity_runtime(environment: None) -> AsyncIterator[Runtime]:
-    """Identity's runtime on this process's database."""
-    async for runtime in _runtime("identity"):
+async def runtimes(environment: None) -> AsyncIterator[Callable[[str], Awaitable[Runtime]]]:
+    """Opens the runtime of a subgraph on this process's database, once."""
+    async with AsyncExitStack() as stack:
+        known: dict[str, Runtime] = {}
+
+        async def runtime(name: str) -> Runtime:
+            if name not in known:
+                services.ensure_database(name)
+                known[name] = load_subgraph(name).start()
+                await known[name].open()
+                stack.push_async_callback(known[name].close)
+            return known[name]
+
         yield runtime
 
 
-@pytest.fixture(scope="session")
-async def learning_runtime(environment: None) -> AsyncIterator[Runtime]:
-    """Learning's runtime on this process's database."""
-    async for runtime in _runtime("learning"):
-        yield runtime
+@pytest.fixture
+def client_of(
+    runtimes: Callable[[str], Awaitable[Runtime]],
+) -> Callable[[str], Awaitable[GraphClient]]:
+    """Makes a client of a subgraph over an empty database, without a token."""
 
+    async def client(name: str) -> GraphClient:
+        runtime = await runtimes(name)
+        await clean(runtime)
+        return GraphClient(load_subgraph(name), runtime)
 
-async def _clean(runtime: Runtime) -> None:
-    await empty(runtime)
-    async with Redis.from_url(os.environ["VALKEY_URL"]) as valkey:
-        await valkey.flushdb()
+    return client
 
 
 @pytest.fixture
-async def identity(identity_runtime: Runtime) -> GraphClient:
-    """A client of identity over an empty database, without a token."""
-    await _clean(identity_runtime)
-    return GraphClient(load_subgraph("identity"), identity_runtime)
+async def identity(client_of: Callable[[str], Awaitable[GraphClient]]) -> GraphClient:
+    """A client of identity."""
+    return await client_of("identity")
 
 
 @pytest.fixture
-async def learning(learning_runtime: Runtime) -> GraphClient:
-    """A client of learning over an empty database, without a token."""
-    await _clean(learning_runtime)
-    return GraphClient(load_subgraph("learning"), learning_runtime)
+async def learning(client_of: Callable[[str], Awaitable[GraphClient]]) -> GraphClient:
+    """A client of learning."""
+    return await client_of("learning")

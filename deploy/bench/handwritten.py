@@ -165,7 +165,7 @@ async def _rows(pool: AsyncConnectionPool[Any], statement: str, values: Any) -> 
 
 
 def _course(row: Sequence[Any], names: dict[UUID, str], *shown: str) -> dict[str, Any]:
-    tutor = {name: row[2] for name in shown} | {"name": names[row[2]]}
+    tutor = dict.fromkeys(shown, row[2]) | {"name": names[row[2]]}
     return {"id": row[0], "title": row[1], "tutor": tutor}
 
 

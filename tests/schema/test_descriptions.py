@@ -16,7 +16,15 @@ from graphql.type import is_introspection_type, is_specified_scalar_type
 from schema.registry import load_subgraph, names
 
 # What the federation specification defines is not ours to describe.
-FEDERATION = {"_Any", "_Entity", "_Service", "_FieldSet", "FieldSet", "link__Import", "federation__"}
+FEDERATION = {
+    "_Any",
+    "_Entity",
+    "_Service",
+    "_FieldSet",
+    "FieldSet",
+    "link__Import",
+    "federation__",
+}
 FEDERATION_FIELDS = {"Query._service", "Query._entities"}
 
 
@@ -43,12 +51,12 @@ def undescribed(sdl: str) -> Iterator[str]:
 
 
 def test_missing_descriptions_are_found() -> None:
-    sdl = '''
+    sdl = """
       "A type." type Query { "A field." good("An argument." a: Int): Kind bare(a: Int): Int }
       "An enum." enum Kind { "A value." GOOD BARE }
       input Bare { field: Int }
       union Either = Query
-    '''
+    """
     assert sorted(undescribed(sdl)) == [
         "Bare",
         "Bare.field",

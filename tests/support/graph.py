@@ -1,5 +1,6 @@
 """GraphQL requests to one subgraph through its ASGI app, signed as the router signs them."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from uuid import UUID
 import httpx
 import orjson
 import sqlalchemy as sa
+from redis.asyncio import Redis
 
 from shared.app import create_app
 from shared.auth import SIGNATURE_HEADER, sign
@@ -130,8 +132,14 @@ async def published(runtime: Runtime) -> list[tuple[str, dict[str, Any]]]:
         return [(row.type, orjson.loads(row.payload or "null")) for row in rows]
 
 
-async def empty(runtime: Runtime) -> None:
-    """Delete every row of the subgraph's tables."""
+async def clean(runtime: Runtime) -> None:
+    """Delete every row of the subgraph's tables, and this process's cache."""
+    await _empty(runtime)
+    async with Redis.from_url(os.environ["VALKEY_URL"]) as valkey:
+        await valkey.flushdb()
+
+
+async def _empty(runtime: Runtime) -> None:
     async with runtime.database.write() as session:
         names = (
             await session.execute(

@@ -39,7 +39,7 @@ class SocialAccount:
 
 
 @strawberry.input(description="What came back from the provider's page.")
-class ProviderCodeInput:
+class LinkProviderInput:
     provider: str = strawberry.field(description="The provider's name.")
     code: str = strawberry.field(description="The one-time code from the redirect.")
     login_secret: str = strawberry.field(description="What startProviderLogin gave.")
@@ -139,7 +139,7 @@ class SocialMutations:
     async def link_provider(
         self,
         info: Info,
-        input: Annotated[ProviderCodeInput, strawberry.argument(description="What came back.")],
+        input: Annotated[LinkProviderInput, strawberry.argument(description="What came back.")],
     ) -> Annotated[
         User | Problem,
         result_of("linkProvider"),

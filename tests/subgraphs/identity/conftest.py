@@ -9,12 +9,11 @@ import pytest
 import uvicorn
 
 from schema.registry import load_subgraph
-from shared.runtime import Runtime
 from subgraphs.identity.runtime import IdentityRuntime
 from subgraphs.identity.service import keys
-from tests.conftest import _clean
 from tests.subgraphs.identity.openid import CLIENT_ID, CLIENT_SECRET, OpenIdProvider
-from tests.support.graph import GraphClient
+from tests.support import services
+from tests.support.graph import GraphClient, clean
 from tests.support.tokens import KEY, JwksServer
 
 MANY = "100000/60"
@@ -42,9 +41,10 @@ def openid(openid_server: OpenIdProvider) -> OpenIdProvider:
 
 @pytest.fixture(scope="session")
 async def identity_runtime(
-    identity_runtime: Runtime, openid_server: OpenIdProvider
+    environment: None, openid_server: OpenIdProvider
 ) -> AsyncIterator[IdentityRuntime]:
-    """A runtime of identity's own on the same database."""
+    """Identity's runtime on this process's database."""
+    services.ensure_database("identity")
     provider = {
         "issuer": openid_server.issuer,
         "client_id": CLIENT_ID,
@@ -70,7 +70,7 @@ async def identity_runtime(
 @pytest.fixture
 async def identity(identity_runtime: IdentityRuntime, jwks: JwksServer) -> GraphClient:
     """A client of identity over an empty database, whose signing key is published."""
-    await _clean(identity_runtime)
+    await clean(identity_runtime)
     runtime = identity_runtime
     runtime.keyring = keys.Keyring(
         runtime.settings, runtime.vault, read=runtime.database.read, write=runtime.database.write

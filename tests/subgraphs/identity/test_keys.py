@@ -81,7 +81,11 @@ async def test_token_is_verified_with_the_keys_that_identity_serves(identity: Gr
     finally:
         server.should_exit = True
         await running
-    assert (viewer.user_id, viewer.roles, viewer.version) == (who.id, {"student"}, 1)
+    assert (viewer.user_id, viewer.roles, viewer.version) == (
+        who.id,
+        frozenset({"student"}),
+        1,
+    )
 
 
 async def test_next_key_is_published_before_its_first_use(identity: GraphClient) -> None:

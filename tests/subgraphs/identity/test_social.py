@@ -38,7 +38,7 @@ mutation($input: LoginWithProviderInput!) { loginWithProvider(input: $input) { _
   ... on Problem { code field } } }
 """
 LINK = """
-mutation($input: ProviderCodeInput!) { linkProvider(input: $input) {
+mutation($input: LinkProviderInput!) { linkProvider(input: $input) {
   __typename ... on User { id } ... on Problem { code } } }
 """
 UNLINK = """

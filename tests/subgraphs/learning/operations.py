@@ -29,9 +29,7 @@ def mutation(field: str, declared: str, answers: str, selection: str) -> str:
 CREATE_COURSE = mutation(
     "createCourse", "$input: CreateCourseInput!, $idempotencyKey: String", "Course", COURSE
 )
-UPDATE_COURSE = mutation(
-    "updateCourse", "$id: ID!, $input: UpdateCourseInput!", "Course", COURSE
-)
+UPDATE_COURSE = mutation("updateCourse", "$id: ID!, $input: UpdateCourseInput!", "Course", COURSE)
 PUBLISH_COURSE = mutation("publishCourse", "$id: ID!", "Course", COURSE)
 ARCHIVE_COURSE = mutation("archiveCourse", "$id: ID!", "Course", COURSE)
 DELETE_DRAFT = mutation("deleteCourseDraft", "$id: ID!", "Course", COURSE)

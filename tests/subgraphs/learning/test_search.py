@@ -290,7 +290,8 @@ async def test_cursor_of_another_list_is_refused(catalogue: GraphClient) -> None
             answer = await catalogue.ask(PAGE, sort="NEWEST", **variables)
             assert answer.codes == ["INVALID_INPUT"], value
             assert answer.body["errors"][0]["extensions"]["field"] == argument
-            assert answer.body["errors"][0]["message"] == f"{argument} is not a cursor of this list."
+            message = f"{argument} is not a cursor of this list."
+            assert answer.body["errors"][0]["message"] == message
     for other in (
         {"sort": "PRICE_DESCENDING", "after": ascending},
         {"sort": "PRICE_ASCENDING", "after": repacked(ascending, True, {"u": str(new_id())})},
@@ -352,12 +353,18 @@ async def test_pages_hold_every_course_once_in_both_directions(
         assert now is not None
         for title, price, day in rows:
             await factories.create_course(
-                session, units=0, title=title, price_amount=price, published_at=now.replace(day=1 + day)
+                session,
+                units=0,
+                title=title,
+                price_amount=price,
+                published_at=now.replace(day=1 + day),
             )
     variables = {"filter": {"text": text}, "sort": sort}
     whole = [
         node["id"]
-        for node in (await learning.ask(PAGE, **variables, first=100)).data["searchCourses"]["nodes"]
+        for node in (await learning.ask(PAGE, **variables, first=100)).data["searchCourses"][
+            "nodes"
+        ]
     ]
     assert len(whole) == sum(text != "guitar" or "guitar" in title for title, _, _ in rows)
     assert len(set(whole)) == len(whole)

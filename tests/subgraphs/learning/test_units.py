@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from shared.ids import new_id
-from subgraphs.learning.models import Course
+from subgraphs.learning.models import Course, CourseUnit
 from subgraphs.learning.service.units import MOST_UNITS
 from tests.subgraphs.learning import factories
 from tests.subgraphs.learning import operations as op
@@ -143,18 +143,14 @@ async def test_units_of_others_are_left_alone(
         assert await code(client, op.ADD_UNIT, input=new) == refusal
         assert await code(client, op.UPDATE_UNIT, input=change) == refusal
         assert await code(client, op.REMOVE_UNIT, id=unit_ids[0]) == refusal
-        assert (
-            await code(client, op.REORDER_UNITS, courseId=course.id, unitIds=unit_ids) == refusal
-        )
+        assert await code(client, op.REORDER_UNITS, courseId=course.id, unitIds=unit_ids) == refusal
 
 
 async def test_course_has_at_most_500_units(learning: GraphClient, course: Course) -> None:
     assert MOST_UNITS == 500
     async with learning.runtime.database.write() as session:
         for position in range(4, MOST_UNITS):
-            session.add(
-                factories.CourseUnit(course_id=course.id, position=position, title=str(position))
-            )
+            session.add(CourseUnit(course_id=course.id, position=position, title=str(position)))
     owner = learning.as_user(course.tutor_id, "tutor")
     unit = {"courseId": course.id, "title": "New", "position": 1}
     assert (await run(owner, op.ADD_UNIT, input=unit))["__typename"] == "CourseUnit"
