@@ -103,6 +103,25 @@ def run_demo() -> None:
     demo.run(out)
 
 
+@app.command(epilog="Example: edtech bench --quick --only queries")
+def bench(
+    quick: Annotated[bool, typer.Option(help="Small numbers, under a minute.")] = False,
+    only: Annotated[str | None, typer.Option(help="One half: queries or events.")] = None,
+) -> None:
+    """Measure queries and events on a platform of its own; fails when costs are not constant."""
+    from deploy.bench import run as benchmarks  # here, since it loads the code of every subgraph
+
+    half = None
+    if only is not None:
+        try:
+            half = benchmarks.Only(only)
+        except ValueError:
+            raise typer.BadParameter("is queries or events", param_hint="--only") from None
+    plan = benchmarks.QUICK if quick else benchmarks.Plan()
+    if not benchmarks.run(out, err, plan=plan, only=half):
+        raise typer.Exit(1)
+
+
 @schema_app.command("export", epilog="Example: edtech schema export && git diff schema/")
 def schema_export() -> None:
     """Write SDL, supergraph and event schemas to schema/."""

@@ -60,11 +60,11 @@ class ProgressTable:
     def show(self, part: str, message: str) -> None:
         """Say what a part is doing; called from several threads."""
         with self._lock:
-            if self._rows.get(part) == message:
-                return
-            self._rows[part] = message
+            before, self._rows[part] = self._rows.get(part), message
             if self._live is None:
-                self._console.print(f"{part}: {message}", highlight=False)
+                # A log wants what is done, not how far it is.
+                if before is None or before.split(",")[0] != message.split(",")[0]:
+                    self._console.print(f"{part}: {message}", highlight=False)
                 return
             table = Table.grid(padding=(0, 2))
             for name, text in self._rows.items():

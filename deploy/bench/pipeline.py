@@ -6,7 +6,7 @@ import time
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import cycle, islice
@@ -54,6 +54,7 @@ _RENAME = sa.text(
     " RETURNING id, version, email, first_name, last_name, auth_version"
 )
 _SENT = "SELECT key::uuid, (headers->>'aggregateversion')::bigint, created_at FROM outbox"
+_PUBLISHED = "outbox WHERE published_at IS NOT NULL"
 _SEEN = "SELECT user_id, version, at FROM bench_seen ORDER BY user_id, version"
 # Without the first transaction: its work was done before its own time is noted.
 _SPAN = """
@@ -129,14 +130,173 @@ class Pipeline:
     async def throughput(self, numbers: Numbers) -> list[Throughput]:
         """How fast identity's relay sends a backlog, then how fast learning applies it."""
         self._forget(probe=False)
-        with self._database("identity") as database, self._worker("identity", leads=False) as pid:
-            await self._backlog(numbers.backlog)
-            spent = cpu_seconds(pid)
-            database.execute("SELECT pg_advisory_unlock(%s)", (LOCK,))
-            await self._until("identity", "outbox WHERE published_at IS NOT NULL", numbers.backlog)
-            relay = self._span("Relay", "identity", "outbox", "published_at", pid, spent)
+        with self._database("identity") as database:
+            # The lock of the relay: it waits until all is there.
+            database.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+            with self._worker("identity") as pid:
+                await self._backlog(numbers.backlog)
+                spent = cpu_seconds(pid)
+                database.execute("SELECT pg_advisory_unlock(%s)", (LOCK,))
+                await self._until("identity", _PUBLISHED, numbers.backlog)
+                relay = self._span("Relay", "identity", "outbox", "published_at", pid, spent)
         with self._worker("learning") as pid:
             spent = cpu_seconds(pid)
             await self._until("learning", "inbox", numbers.backlog)
             consumer = self._span("Consumer", "learning", "inbox", "processed_at", pid, spent)
         return [relay, consumer]
+
+    # --- what is sent
+
+    async def _one_by_one(self, count: int) -> None:
+        """Profile updates as users make them, each after the last one has arrived."""
+        with self._database("learning") as database:
+            for number, user_id in enumerate(islice(self._users, count)):
+                viewer = Viewer(kind=ViewerKind.USER, user_id=user_id)
+                changes = profile.Changes(first_name=f"Name {number} {time.monotonic_ns()}")
+                async with self._identity.database.write() as session:
+                    user = await profile.update(session, viewer=viewer, changes=changes)
+                seen = "SELECT 1 FROM user_refs WHERE user_id = %s AND version >= %s"
+                async with asyncio.timeout(TIMEOUT):
+                    while database.execute(seen, (user_id, user.version)).fetchone() is None:
+                        await asyncio.sleep(0.004)
+
+    async def _at_rate(self, rate: int, seconds: float) -> float:
+        """Updates at a steady rate in 50 transactions a second; how long that took."""
+        each = max(1, rate // TRANSACTIONS_PER_SECOND)
+        pause = each / rate
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        for number in range(round(seconds / pause)):
+            await asyncio.sleep(started + number * pause - loop.time())
+            await self._update(each)
+        return loop.time() - started
+
+    async def _backlog(self, count: int) -> None:
+        for size in [CHUNK] * (count // CHUNK) + [count % CHUNK] * (count % CHUNK > 0):
+            await self._update(size)
+
+    async def _update(self, count: int) -> None:
+        """New versions of so many users with their events, in one transaction."""
+        left = count
+        async with self._identity.database.write() as session:
+            while left > 0:
+                ids = sorted(set(islice(self._users, min(left, self._most_at_once))))
+                left -= len(ids)
+                rows = await session.execute(_RENAME, {"ids": ids, "name": f"Name {left}"})
+                for row in rows:
+                    publish(
+                        session,
+                        UserUpdated(
+                            user_id=row.id,
+                            version=row.version,
+                            email=row.email,
+                            first_name=row.first_name,
+                            last_name=row.last_name,
+                            role="student",
+                            roles=("student",),
+                            status="ACTIVE",
+                            ver=row.auth_version,
+                            time_zone="UTC",
+                            locale="en",
+                        ),
+                    )
+
+    # --- what came of it
+
+    async def _lag(self, name: str, seconds: float) -> Lag:
+        with self._database("identity") as database:
+            sent = database.execute(_SENT).fetchall()
+        async with asyncio.timeout(TIMEOUT):
+            while True:
+                with self._database("learning") as database:
+                    latencies = latencies_of(sent, database.execute(_SEEN).fetchall())
+                if latencies is not None:
+                    return Lag(name, len(sent) / seconds, latencies)
+                await asyncio.sleep(0.2)
+
+    def _span(
+        self, name: str, subgraph: str, table: str, at: str, pid: int, spent: float
+    ) -> Throughput:
+        cpu = cpu_seconds(pid) - spent
+        with self._database(subgraph) as database:
+            count, seconds = database.execute(_SPAN.format(at=at, table=table)).fetchone()
+            total = database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+        if not seconds:
+            raise LocalServiceError(f"{name}: the backlog was gone in one transaction.")
+        return Throughput(name, total, count / float(seconds), 1e6 * cpu / total)
+
+    async def _until(self, subgraph: str, rows: str, count: int) -> None:
+        with self._database(subgraph) as database:
+            async with asyncio.timeout(TIMEOUT):
+                while database.execute(f"SELECT count(*) FROM {rows}").fetchone()[0] < count:
+                    await asyncio.sleep(0.1)
+
+    # --- what it runs on
+
+    @contextmanager
+    def _database(self, subgraph: str) -> Iterator[psycopg.Connection[Any]]:
+        with psycopg.connect(
+            host="127.0.0.1",
+            port=self._platform.env["DB_PORT"],
+            user="postgres",
+            dbname=f"edtech_{subgraph}_db",
+            autocommit=True,
+            connect_timeout=2,
+        ) as connection:
+            yield connection
+
+    @contextmanager
+    def _probe(self) -> Iterator[None]:
+        """Learning notes when a reference changes, while this lasts."""
+        with self._database("learning") as database:
+            database.execute(_PROBE)
+            try:
+                yield
+            finally:
+                database.execute(_NO_PROBE)
+
+    def _forget(self, *, probe: bool = True) -> None:
+        """Forget events that were sent and have arrived."""
+        tables = {"identity": ["outbox"], "learning": ["inbox", "bench_seen"][: 1 + probe]}
+        for subgraph, names in tables.items():
+            with self._database(subgraph) as database:
+                database.execute(f"TRUNCATE {', '.join(names)}")
+
+    @contextmanager
+    def _worker(self, subgraph: str) -> Iterator[int]:
+        """One subgraph's worker in a process of its own, as in production; its pid."""
+        port = free_port()
+        child = ChildProcess(
+            f"Worker of {subgraph}",
+            [sys.executable, "-m", "deploy", "worker", subgraph, "--admin-port", str(port)],
+            log=self._platform.directory / "logs" / f"worker-{subgraph}.log",
+            env=self._platform.env,
+            cwd=ROOT,
+            stop_timeout=35,
+        )
+        child.start()
+        try:
+            child.wait_until(lambda: http_status(port, "/health/ready") == 200, 60)
+            yield child.pid or 0
+        finally:
+            child.stop()
+
+
+def latencies_of(
+    sent: Sequence[tuple[UUID, int, datetime]], seen: Sequence[tuple[UUID, int, datetime]]
+) -> list[float] | None:
+    """Ms from each event to the first row of its user that is as new; None until all are there.
+
+    A batch writes only the newest of several versions, which then stands for the older ones, too.
+    """
+    rows: dict[UUID, list[tuple[int, datetime]]] = defaultdict(list)
+    for user_id, version, at in seen:
+        rows[user_id].append((version, at))
+    latencies = []
+    for user_id, version, at in sent:
+        of_user = rows[user_id]
+        place = bisect_left(of_user, version, key=lambda row: row[0])
+        if place == len(of_user):
+            return None
+        latencies.append(1000 * (of_user[place][1] - at).total_seconds())
+    return latencies

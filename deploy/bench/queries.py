@@ -96,15 +96,11 @@ def measure(
 
 
 def _plan(target: Target, effort: Effort, *, most: int) -> Plan:
-    return Plan(
-        "127.0.0.1", target.port, target.requests(), CONNECTIONS, effort.seconds, most
-    )
+    return Plan("127.0.0.1", target.port, target.requests(), CONNECTIONS, effort.seconds, most)
 
 
 def _cpu(processes: Mapping[str, int]) -> dict[str, float]:
-    return {
-        name: cpu_seconds(pid, family=name == DATABASE) for name, pid in processes.items()
-    }
+    return {name: cpu_seconds(pid, family=name == DATABASE) for name, pid in processes.items()}
 
 
 def _sample(

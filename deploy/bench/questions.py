@@ -3,7 +3,7 @@
 A federated question is also asked part by part: what the router sends to each subgraph for it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -42,7 +42,9 @@ COURSES_IN_LEARNING = """query($representations: [_Any!]!) {
 NAMES_IN_IDENTITY = """query($representations: [_Any!]!) {
   _entities(representations: $representations) { __typename ... on User { name } }
 }"""
-CURSORS = "query($after: String) { users(first: 100, after: $after) { edges { cursor node { id } } } }"
+CURSORS = (
+    "query($after: String) { users(first: 100, after: $after) { edges { cursor node { id } } } }"
+)
 PAGE = 20
 
 
@@ -238,5 +240,3 @@ def _cursors(faces: Faces, client: httpx.Client, token: str) -> "list[tuple[str,
         found += [(edge["cursor"], edge["node"]["id"]) for edge in edges]
         if len(edges) < 100:
             return found[:-PAGE]
-
-

@@ -1,0 +1,162 @@
+"""`make bench`: start the platform in a temporary folder, load data, measure, print."""
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+
+from deploy.bench import constancy, crowd, pipeline, queries, tables
+from deploy.bench.meters import Statements
+from deploy.bench.questions import Faces, about_me, course_search, user_pages
+from deploy.local.platform import Platform
+from deploy.local.ports import free_port
+from deploy.local.process import ChildProcess
+from deploy.local.service import accepts
+from deploy.local.tools import ROOT
+
+
+class Only(StrEnum):
+    """One half of the benchmarks."""
+
+    QUERIES = "queries"
+    EVENTS = "events"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured."""
+
+    size: crowd.Size = crowd.Size()
+    effort: queries.Effort = queries.Effort()
+    numbers: pipeline.Numbers = pipeline.Numbers()
+    pages: int = 40
+    callers: int = 50
+
+
+QUICK = Plan(
+    size=crowd.Size(students=150, tutors=20, courses=200),
+    effort=queries.Effort(rounds=1, seconds=0.7, most=300, warm_up=30),
+    numbers=pipeline.Numbers(idle=30, seconds=2.0, backlog=4000),
+    pages=10,
+    callers=10,
+)
+
+
+def run(out: Console, progress: Console, *, plan: Plan, only: Only | None = None) -> bool:
+    """Measure and print; False when a count that has to be constant is not."""
+
+    def show(part: str, message: str) -> None:
+        progress.print(f"[dim]{part}: {message}[/]", highlight=False)
+
+    with (
+        tempfile.TemporaryDirectory(prefix="edtech-bench-") as folder,
+        Platform(Path(folder), split=True, progress=show) as platform,
+        environment(platform),
+    ):
+        return asyncio.run(_measure(platform, plan, only, out))
+
+
+@contextmanager
+def environment(platform: Platform) -> Iterator[None]:
+    """This process finds the platform as its own processes do, for as long as this lasts."""
+    before = dict(os.environ)
+    os.environ.update(platform.env)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+async def _measure(platform: Platform, plan: Plan, only: Only | None, out: Console) -> bool:
+    good = True
+    async with crowd.runtimes() as (identity, learning):
+        people = await crowd.load(identity, learning, plan.size)
+        # Their timers would be counted with the queries; the events start workers of their own.
+        platform.processes["worker"].stop()
+        if only != Only.EVENTS:
+            [admin] = await crowd.tokens(identity, [people.admin], "admin")
+            students = await crowd.tokens(identity, people.students[: plan.callers], "student")
+            good = _queries(platform, plan, admin, students, out)
+        if only != Only.QUERIES:
+            events = pipeline.Pipeline(platform, identity, people)
+            out.print(tables.lags(await events.lags(plan.numbers)))
+            out.print(tables.throughput(await events.throughput(plan.numbers)))
+    return good
+
+
+def _queries(platform: Platform, plan: Plan, admin: str, students: list[str], out: Console) -> bool:
+    with (
+        _handwritten(platform) as yardstick,
+        Statements(platform.env["DB_PORT"]) as statements,
+        httpx.Client(timeout=20, trust_env=False) as client,
+    ):
+        faces = Faces(
+            handwritten=yardstick.port,
+            api=platform.ports["api"],
+            router=platform.ports["router"],
+            secret=platform.env["GATEWAY_SECRET"].encode(),
+        )
+        questions = [
+            about_me(faces, students),
+            course_search(faces, client),
+            user_pages(faces, client, admin, pages=plan.pages),
+        ]
+        for question in questions:
+            question.check(client)
+        processes = {
+            "hand": yardstick.pid,
+            "API": platform.processes["serve"].pid or 0,
+            "router": platform.router.pid or 0,
+            queries.DATABASE: platform.stack.postgres.pid or 0,
+        }
+        figures = queries.measure(questions, processes, statements, plan.effort)
+        for each in figures:
+            out.print(tables.queries(each))
+        out.print(tables.memory(figures))
+        costs = constancy.measure(
+            faces,
+            client,
+            statements,
+            admin_port=platform.ports["router_admin"],
+            token=admin,
+        )
+    out.print(tables.constancy(costs))
+    if all(cost.is_like(costs[0]) for cost in costs):
+        return True
+    out.print("[red]The costs depend on the size of the page.[/]")
+    return False
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """The running hand-written endpoints."""
+
+    port: int
+    pid: int
+
+
+@contextmanager
+def _handwritten(platform: Platform) -> Iterator[Yardstick]:
+    port = free_port()
+    child = ChildProcess(
+        "Hand-written endpoints",
+        [sys.executable, "-m", "deploy.bench.handwritten", str(port)],
+        log=platform.directory / "logs" / "handwritten.log",
+        env=platform.env,
+        cwd=ROOT,
+    )
+    child.start()
+    try:
+        child.wait_until(lambda: accepts(port), 30)
+        yield Yardstick(port, child.pid or 0)
+    finally:
+        child.stop()

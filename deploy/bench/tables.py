@@ -1,0 +1,88 @@
+"""The figures as tables."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from deploy.bench.constancy import Cost
+from deploy.bench.meters import Sample
+from deploy.bench.pipeline import Lag, Throughput
+from deploy.bench.queries import Figures
+
+
+def queries(figures: Figures) -> Table:
+    """One question: what each target did, and how that compares with the yardstick."""
+    processes = list(figures.memory)
+    named = [*processes, "PostgreSQL"]
+    table = Table(title=figures.question.name, title_justify="left")
+    table.add_column("target", no_wrap=True)
+    for heading in ("req/s", "p50 ms", "p99 ms", *(f"CPU {name}" for name in named)):
+        table.add_column(heading, justify="right")
+    for heading in ("CPU total", "SQL", "× req/s", "× CPU"):
+        table.add_column(heading, justify="right")
+
+    def row(name: str, sample: Sample, ratio: tuple[float, float] | None) -> None:
+        table.add_row(
+            name,
+            f"{sample.per_second:.0f}",
+            f"{sample.p50:.1f}",
+            "" if sample.p99 != sample.p99 else f"{sample.p99:.1f}",
+            *(f"{sample.cpu[process]:.2f}" for process in named),
+            f"{sample.cpu_total:.2f}",
+            f"{sample.statements:.1f}",
+            *(("", "") if ratio is None else (f"{ratio[0]:.2f}", f"{ratio[1]:.1f}")),
+        )
+
+    for target in figures.question.targets:
+        if not target.is_part and (parts := figures.parts) is not None and target.name == "router":
+            row("subgraphs, all parts", parts, None)
+        row(target.name, figures.of(target), figures.ratio(target))
+    return table
+
+
+def memory(figures: Sequence[Figures]) -> Table:
+    """What the processes held at the end."""
+    table = Table("process", title="Memory after all queries", title_justify="left")
+    table.add_column("RSS MiB", justify="right")
+    for name, size in figures[-1].memory.items():
+        table.add_row(name, f"{size:.0f}")
+    return table
+
+
+def constancy(costs: Sequence[Cost]) -> Table:
+    """What one federated request cost by the size of its page."""
+    names = sorted({name for cost in costs for name in cost.requests})
+    table = Table(title="One federated request, by size of the page", title_justify="left")
+    for heading in ("users", "SQL statements", *(f"requests to {name}" for name in names)):
+        table.add_column(heading, justify="right")
+    for cost in costs:
+        requests = (f"{cost.requests.get(name, 0):g}" for name in names)
+        table.add_row(str(cost.users), f"{cost.statements:g}", *requests)
+    return table
+
+
+def lags(found: Sequence[Lag]) -> Table:
+    """Commit to commit."""
+    table = Table("load", title="Commit in identity to commit in learning", title_justify="left")
+    for heading in ("events", "reached/s", "p50 ms", "p99 ms", "max ms"):
+        table.add_column(heading, justify="right")
+    for lag in found:
+        table.add_row(
+            lag.name,
+            str(len(lag.latencies)),
+            f"{lag.per_second:.0f}",
+            f"{lag.p50:.1f}",
+            f"{lag.p99:.1f}",
+            f"{max(lag.latencies):.1f}",
+        )
+    return table
+
+
+def throughput(found: Sequence[Throughput]) -> Table:
+    """Backlogs."""
+    table = Table("part", title="A backlog, one process each", title_justify="left")
+    for heading in ("events", "events/s", "CPU µs per event"):
+        table.add_column(heading, justify="right")
+    for each in found:
+        table.add_row(each.name, str(each.events), f"{each.per_second:.0f}", f"{each.cpu:.0f}")
+    return table
