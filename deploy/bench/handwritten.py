@@ -161,7 +161,8 @@ def _pool(settings: SubgraphSettings) -> AsyncConnectionPool[Any]:
 
 async def _rows(pool: AsyncConnectionPool[Any], statement: str, values: Any) -> list[Any]:
     async with pool.connection() as connection:
-        return await (await connection.execute(statement, values)).fetchall()
+        rows: list[Any] = await (await connection.execute(statement, values)).fetchall()
+        return rows
 
 
 def _course(row: Sequence[Any], names: dict[UUID, str], *shown: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import cycle, islice
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 import psycopg
@@ -54,13 +54,16 @@ _RENAME = sa.text(
     " RETURNING id, version, email, first_name, last_name, auth_version"
 )
 _SENT = "SELECT key::uuid, (headers->>'aggregateversion')::bigint, created_at FROM outbox"
-_PUBLISHED = "outbox WHERE published_at IS NOT NULL"
+_PUBLISHED = "SELECT count(*) FROM outbox WHERE published_at IS NOT NULL"
+_APPLIED = "SELECT count(*) FROM inbox"
+_VERSION = "SELECT version FROM user_refs WHERE user_id = %s"
 _SEEN = "SELECT user_id, version, at FROM bench_seen ORDER BY user_id, version"
 # Without the first transaction: its work was done before its own time is noted.
 _SPAN = """
 WITH done AS (SELECT {at} AS at, xmin::text AS tx FROM {table} WHERE {at} IS NOT NULL),
      first AS (SELECT tx FROM done ORDER BY at LIMIT 1)
-SELECT count(*) FILTER (WHERE done.tx <> first.tx), extract(epoch FROM max(at) - min(at))
+SELECT count(*) FILTER (WHERE done.tx <> first.tx), count(*),
+       extract(epoch FROM max(at) - min(at))
 FROM done, first
 """
 
@@ -137,11 +140,11 @@ class Pipeline:
                 await self._backlog(numbers.backlog)
                 spent = cpu_seconds(pid)
                 database.execute("SELECT pg_advisory_unlock(%s)", (LOCK,))
-                await self._until("identity", _PUBLISHED, numbers.backlog)
+                await _until(database, _PUBLISHED, numbers.backlog)
                 relay = self._span("Relay", "identity", "outbox", "published_at", pid, spent)
-        with self._worker("learning") as pid:
+        with self._database("learning") as database, self._worker("learning") as pid:
             spent = cpu_seconds(pid)
-            await self._until("learning", "inbox", numbers.backlog)
+            await _until(database, _APPLIED, numbers.backlog)
             consumer = self._span("Consumer", "learning", "inbox", "processed_at", pid, spent)
         return [relay, consumer]
 
@@ -155,10 +158,7 @@ class Pipeline:
                 changes = profile.Changes(first_name=f"Name {number} {time.monotonic_ns()}")
                 async with self._identity.database.write() as session:
                     user = await profile.update(session, viewer=viewer, changes=changes)
-                seen = "SELECT 1 FROM user_refs WHERE user_id = %s AND version >= %s"
-                async with asyncio.timeout(TIMEOUT):
-                    while database.execute(seen, (user_id, user.version)).fetchone() is None:
-                        await asyncio.sleep(0.004)
+                await _until(database, _VERSION, user.version, user_id, pause=0.004)
 
     async def _at_rate(self, rate: int, seconds: float) -> float:
         """Updates at a steady rate in 50 transactions a second; how long that took."""
@@ -219,17 +219,12 @@ class Pipeline:
     ) -> Throughput:
         cpu = cpu_seconds(pid) - spent
         with self._database(subgraph) as database:
-            count, seconds = database.execute(_SPAN.format(at=at, table=table)).fetchone()
-            total = database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            [(count, total, seconds)] = database.execute(
+                _SPAN.format(at=at, table=table)
+            ).fetchall()
         if not seconds:
             raise LocalServiceError(f"{name}: the backlog was gone in one transaction.")
         return Throughput(name, total, count / float(seconds), 1e6 * cpu / total)
-
-    async def _until(self, subgraph: str, rows: str, count: int) -> None:
-        with self._database(subgraph) as database:
-            async with asyncio.timeout(TIMEOUT):
-                while database.execute(f"SELECT count(*) FROM {rows}").fetchone()[0] < count:
-                    await asyncio.sleep(0.1)
 
     # --- what it runs on
 
@@ -280,6 +275,24 @@ class Pipeline:
             yield child.pid or 0
         finally:
             child.stop()
+
+
+async def _until(
+    database: psycopg.Connection[Any],
+    query: LiteralString,
+    wanted: int,
+    *values: UUID,
+    pause: float = 0.1,
+) -> None:
+    """Ask until the database gives at least the wanted number. Raises LocalServiceError."""
+    deadline = time.monotonic() + TIMEOUT
+    while True:
+        [(found,)] = database.execute(query, values).fetchall()
+        if found >= wanted:
+            return
+        if time.monotonic() > deadline:
+            raise LocalServiceError(f"Only {found} of {wanted} events arrived.")
+        await asyncio.sleep(pause)
 
 
 def latencies_of(

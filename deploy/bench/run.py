@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -34,9 +34,9 @@ class Only(StrEnum):
 class Plan:
     """How much is measured."""
 
-    size: crowd.Size = crowd.Size()
-    effort: queries.Effort = queries.Effort()
-    numbers: pipeline.Numbers = pipeline.Numbers()
+    size: crowd.Size = field(default_factory=crowd.Size)
+    effort: queries.Effort = field(default_factory=queries.Effort)
+    numbers: pipeline.Numbers = field(default_factory=pipeline.Numbers)
     pages: int = 40
     callers: int = 50
 

@@ -18,7 +18,7 @@ def queries(figures: Figures) -> Table:
     table.add_column("target", no_wrap=True)
     for heading in ("req/s", "p50 ms", "p99 ms", *(f"CPU {name}" for name in named)):
         table.add_column(heading, justify="right")
-    for heading in ("CPU total", "SQL", "× req/s", "× CPU"):
+    for heading in ("CPU total", "SQL", "rel. req/s", "rel. CPU"):
         table.add_column(heading, justify="right")
 
     def row(name: str, sample: Sample, ratio: tuple[float, float] | None) -> None:

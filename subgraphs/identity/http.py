@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import wraps
 from urllib.parse import parse_qsl, unquote_plus, urlencode
 
@@ -15,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from shared.auth import ALGORITHM
-from shared.errors import DomainError, RateLimited
+from shared.errors import DomainError, NotFound, RateLimited
 from shared.ids import parse_id_or_none
 from shared.viewer import Viewer, ViewerKind
 from subgraphs.identity.config import Rate
@@ -211,8 +212,11 @@ async def revoke(request: Request) -> Response:
     if "client_id" in claims or user_id is None or session_id is None:
         raise OauthError("unsupported_token_type", "A partner's token ends by itself.")
     owner = Viewer(kind=ViewerKind.USER, user_id=user_id, ip=viewer.ip)
-    async with runtime.database.write() as session:
-        await sessions.revoke(session, viewer=owner, session_id=session_id, reason="token revoked")
+    with suppress(NotFound):
+        async with runtime.database.write() as session:
+            await sessions.revoke(
+                session, viewer=owner, session_id=session_id, reason="token revoked"
+            )
     return Response(status_code=200, headers=NO_STORE)
 
 

@@ -27,7 +27,7 @@ async def send_mails(runtime: IdentityRuntime) -> None:
     """Send what is due, until nothing is; each mail is settled on its own."""
     while True:
         async with runtime.database.write() as session:
-            due = await mails.claim_due(session, vault=runtime.vault)
+            due = await mails.claim_due(session)
         if not due:
             return
         for mail in due:
@@ -37,10 +37,20 @@ async def send_mails(runtime: IdentityRuntime) -> None:
 async def _send(runtime: IdentityRuntime, mail: mails.Mail) -> None:
     settings = runtime.settings
     try:
-        await runtime.mail_server.send(mails.compose(mail, sender=settings.mail_from))
-    except (OSError, MailRefused) as error:
-        reason = f"{type(error).__name__}: {error}"[:200]
-        log.warning("mail not sent", job=str(mail.job_id), attempt=mail.attempt, reason=reason)
+        values = mails.values_of(mail, vault=runtime.vault)
+        message = mails.compose(mail, values, sender=settings.mail_from)
+        await runtime.mail_server.send(message)
+    except Exception as error:
+        # Whatever is wrong with this one, the others are sent.
+        expected = isinstance(error, OSError | MailRefused)
+        reason = f"{type(error).__name__}: {error}"[:200] if expected else type(error).__name__
+        log.warning(
+            "mail not sent",
+            job=str(mail.job_id),
+            attempt=mail.attempt,
+            reason=reason,
+            exc_info=not expected,
+        )
         async with runtime.database.write() as session:
             await mails.settle_failed(
                 session,

@@ -63,14 +63,14 @@ _texts = Environment(
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A claimed mail with its values in the clear; exists in the worker's memory alone."""
+    """A claimed mail; its values are still encrypted."""
 
     job_id: UUID
     attempt: int
     template: str
     language: str
     recipient: str
-    values: dict[str, str]
+    sealed: bytes
 
 
 def language_of(locale: str) -> str:
@@ -79,9 +79,15 @@ def language_of(locale: str) -> str:
     return language if language in LANGUAGES else "en"
 
 
-def compose(mail: Mail, *, sender: str) -> EmailMessage:
+def values_of(mail: Mail, *, vault: Vault) -> dict[str, str]:
+    """The values for a mail's text, in the clear. Raises RuntimeError when no master key fits."""
+    values: dict[str, str] = orjson.loads(vault.open(mail.sealed))
+    return values
+
+
+def compose(mail: Mail, values: dict[str, str], *, sender: str) -> EmailMessage:
     """The mail as text and HTML; the template's first line is the subject."""
-    text = _texts.get_template(f"{mail.template}.{mail.language}.txt").render(mail.values)
+    text = _texts.get_template(f"{mail.template}.{mail.language}.txt").render(values)
     subject, _, body = text.partition("\n")
     message = EmailMessage()
     message["Subject"] = subject.strip()
@@ -169,7 +175,7 @@ class Post:
         )
 
 
-async def claim_due(session: WriteSession, *, vault: Vault) -> list[Mail]:
+async def claim_due(session: WriteSession) -> list[Mail]:
     """Take mails that are due, for five minutes; whoever dies meanwhile leaves them to be retried.
 
     The attempt is counted before the mail is sent, so that one that kills the worker ends, too.
@@ -194,7 +200,7 @@ async def claim_due(session: WriteSession, *, vault: Vault) -> list[Mail]:
             template=job.template,
             language=job.locale,
             recipient=job.recipient,
-            values=orjson.loads(vault.open(job.context or b"")),
+            sealed=job.context or b"",
         )
         for job in jobs
     ]

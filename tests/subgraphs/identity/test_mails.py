@@ -185,6 +185,17 @@ async def test_busy_mail_server_is_tried_again_without_keeping_its_text(
     assert (status, error) == ("pending", "OSError: SMTPDataError (451)")
 
 
+async def test_mail_that_cannot_be_read_does_not_keep_the_others(identity: GraphClient) -> None:
+    lost, fine = address(), address()
+    await register(identity, lost)
+    await execute(identity, "UPDATE mail_jobs SET context = 'sealed with a lost key'")
+    await register(identity, fine)
+    await send_mails(runtime_of(identity))
+    assert len(await caught(fine)) == 1
+    found = await rows(identity, "SELECT status, error FROM mail_jobs ORDER BY id")
+    assert found == [("pending", "RuntimeError"), ("sent", None)]
+
+
 async def test_mail_of_a_refused_registration_does_not_exist(identity: GraphClient) -> None:
     await identity.ask(
         REGISTER,
@@ -209,7 +220,9 @@ def test_every_template_has_subject_text_and_escaped_html(template: str, languag
         "reason": "none",
     }
     mail = compose(
-        Mail(new_id(), 1, template, language, "ada@example.org", values), sender="a@example.org"
+        Mail(new_id(), 1, template, language, "ada@example.org", b""),
+        values,
+        sender="a@example.org",
     )
     assert 5 < len(mail["Subject"]) < 80
     assert mail["To"] == "ada@example.org"
@@ -223,10 +236,9 @@ def test_every_template_has_subject_text_and_escaped_html(template: str, languag
 
 
 def test_missing_value_is_an_error_and_no_half_mail() -> None:
+    mail = Mail(new_id(), 1, "verify_email", "en", "a@example.org", b"")
     with pytest.raises(UndefinedError):
-        compose(
-            Mail(new_id(), 1, "verify_email", "en", "a@example.org", {}), sender="b@example.org"
-        )
+        compose(mail, {}, sender="b@example.org")
 
 
 def test_language_falls_back_to_english() -> None:
@@ -272,7 +284,8 @@ async def test_mail_server_without_a_trusted_certificate_gets_nothing(
         update={"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": security}
     )
     message = compose(
-        Mail(new_id(), 1, "session_stolen", "en", "a@example.org", {"name": "A", "home": "b"}),
+        Mail(new_id(), 1, "session_stolen", "en", "a@example.org", b""),
+        {"name": "A", "home": "b"},
         sender="b@example.org",
     )
     with pytest.raises(ssl.SSLCertVerificationError):
