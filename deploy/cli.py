@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
+import yaml
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from deploy import events, provision
+from deploy import events, kubernetes, provision
 from deploy.local.errors import LocalServiceError
 from deploy.serve import Listen, run
 from schema import export
@@ -101,6 +102,17 @@ def migrate(
     if topics:
         created = provision.create_topics(chosen, next(iter(settings.values())))
         err.print(f"{len(created)} topics created")
+
+
+@app.command("kubernetes", epilog="Example: edtech kubernetes --image registry/edtech:1 | less")
+def render_kubernetes(
+    image: Annotated[str, typer.Option(help="Image of the subgraphs.")] = "edtech-platform",
+    router_image: Annotated[str, typer.Option(help="Image of the router.")] = "edtech-router",
+    copies: Annotated[int, typer.Option(help="Copies of each API and of the router.", min=1)] = 2,
+) -> None:
+    """Print Kubernetes manifests for every subgraph and the router."""
+    found = kubernetes.manifests(image, router_image, copies=copies)
+    sys.stdout.write(yaml.safe_dump_all(found, sort_keys=False))
 
 
 @schema_app.command("export", epilog="Example: edtech schema export && git diff schema/")

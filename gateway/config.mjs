@@ -69,7 +69,10 @@ export function readConfig(env) {
   const config = {
     environment,
     development,
-    logLevel: oneOf('LOG_LEVEL', ['debug', 'info', 'warn', 'error'], 'info'),
+    // The same values as the subgraphs take.
+    logLevel: oneOf('LOG_LEVEL', ['DEBUG', 'INFO', 'WARNING', 'ERROR'], 'INFO')
+      ?.toLowerCase()
+      .replace('warning', 'warn'),
     host: text('ROUTER_HOST', '127.0.0.1'),
     port: integer('ROUTER_PORT', undefined, { min: 0, max: 65_535 }),
     adminHost: text('ROUTER_ADMIN_HOST', '127.0.0.1'),

@@ -77,7 +77,7 @@ class Platform:
         self._secrets = _secrets(self.directory / "secrets.json")
         self.api_url = f"http://{HOST}:{self.ports['api']}"
         self.router_url = f"http://{HOST}:{self.ports['router']}"
-        self.env = {**os.environ, **self._environment(), **(settings or {})}
+        self.env = {**_inherited(), **self._environment(), **(settings or {})}
         self.router = Router(
             self.directory,
             settings={**self._router_environment(), **(router_settings or {})},
@@ -249,6 +249,27 @@ _TITLES = {
     "worker_admin": "Workers",
     "supergraph": "Supergraph",
 }
+
+
+def _inherited() -> dict[str, str]:
+    """What the platform takes from the caller's environment: no address of other services."""
+    kept = {
+        "HOME",
+        "LANG",
+        "LC_ALL",
+        "LOG_LEVEL",
+        "PATH",
+        "PIP_CERT",
+        "SSL_CERT_FILE",
+        "TMPDIR",
+        "TZ",
+    }
+    own = tuple(f"{name.upper()}_" for name in _subgraphs())
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in kept or name.startswith("OTEL_") or (name.startswith(own) and "_DB_" not in name)
+    }
 
 
 def running_environment(directory: Path) -> dict[str, str] | None:

@@ -41,7 +41,6 @@ def platform_environment(services: Stack) -> dict[str, str]:
     environment = {
         **found,
         "EDTECH_ENV": "test",
-        "LOG_LEVEL": "WARNING",
         "KAFKA_REPLICATION_FACTOR": "1",
         "GATEWAY_SECRET": SECRET,
         "JWT_ISSUER": ISSUER,
@@ -58,6 +57,8 @@ def platform_environment(services: Stack) -> dict[str, str]:
             f"{prefix}_DB_PORT": found["DB_PORT"],
             f"{prefix}_DB_PASSWORD": f"password-of-{name}",
             f"{prefix}_DB_POOL_MAX": "6",
+            # A busy machine is not what these tests are about.
+            f"{prefix}_DB_CONNECT_TIMEOUT_SECONDS": "15",
         }
     return environment
 

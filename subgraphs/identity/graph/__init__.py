@@ -16,14 +16,14 @@ from subgraphs.identity.graph.social import SocialMutations, SocialQueries
 from subgraphs.identity.graph.users import UserMutations, UserQueries
 
 
-@strawberry.type
+@strawberry.type(description="What can be asked.")
 class Query(
     UserQueries, SessionQueries, SocialQueries, ConsentQueries, PartnerQueries, AuditQueries
 ):
     pass
 
 
-@strawberry.type
+@strawberry.type(description="What can be done; each field is one transaction.")
 class Mutation(
     RegistrationMutations,
     SessionMutations,

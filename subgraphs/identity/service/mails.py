@@ -215,14 +215,18 @@ async def settle_sent(session: WriteSession, job_id: UUID) -> None:
     )
 
 
+def delay_after(attempt: int) -> timedelta:
+    """How long a mail waits after its n-th try: twice as long each time, an hour at most."""
+    return timedelta(seconds=min(FIRST_DELAY_SECONDS * 2 ** (attempt - 1), LONGEST_DELAY_SECONDS))
+
+
 async def settle_failed(
     session: WriteSession, mail: Mail, *, error: str, most_attempts: int, final: bool = False
 ) -> None:
-    """The mail is tried again later, each time after twice as long, or given up."""
-    delay = min(FIRST_DELAY_SECONDS * 2 ** (mail.attempt - 1), LONGEST_DELAY_SECONDS)
+    """The mail is tried again later, or given up."""
     values: dict[str, Any] = {
         "error": error,
-        "next_attempt_at": sa.func.clock_timestamp() + timedelta(seconds=delay),
+        "next_attempt_at": sa.func.clock_timestamp() + delay_after(mail.attempt),
     }
     if final or mail.attempt >= most_attempts:
         values |= {"status": "failed", "context": None}

