@@ -24,11 +24,12 @@ GRACE_SECONDS = 30
 
 @dataclass(frozen=True)
 class Plan:
-    """What to send; the requests are sent in turn until a limit is reached."""
+    """What to send, in turn until a limit is reached; another answer than the expected ends it."""
 
     host: str
     port: int
-    requests: list[str]  # whole HTTP requests, as latin-1 text
+    # Whole HTTP requests with the bodies that answer them, as latin-1 text.
+    exchanges: list[tuple[str, str]]
     connections: int
     seconds: float
     most: int
@@ -57,9 +58,11 @@ def http_request(
 
 
 class _Connection(asyncio.Protocol):
-    """One kept-alive connection; `following` gives the next request, None at the end."""
+    """One kept-alive connection; `following` gives the next exchange, None at the end."""
 
-    def __init__(self, following: Callable[[], bytes | None], latencies: list[float]) -> None:
+    def __init__(
+        self, following: Callable[[], tuple[bytes, bytes] | None], latencies: list[float]
+    ) -> None:
         self._following, self._latencies = following, latencies
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -84,19 +87,21 @@ class _Connection(asyncio.Protocol):
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        """Note the time; an answer that is not plain data ends the run."""
+        """Note the time; what answers another request, or refuses, ends the run."""
         self._latencies.append(time.perf_counter() - self._sent_at)
         body, status = b"".join(self._body), self._parser.get_status_code()
-        if status != 200 or not body.startswith(b'{"data"') or b'"errors":' in body:
-            self._end(ValueError(f"status {status}: {body[:300].decode(errors='replace')}"))
+        if status != 200 or body != self._expected:
+            given, wanted = body.decode(errors="replace"), self._expected.decode(errors="replace")
+            self._end(ValueError(f"status {status}, {given[:150]} instead of {wanted[:150]}"))
         else:
             self._send()
 
     def _send(self) -> None:
-        request = self._following()
-        if request is None:
+        exchange = self._following()
+        if exchange is None:
             self._end(None)
             return
+        request, self._expected = exchange
         self._body: list[bytes] = []
         self._parser = httptools.HttpResponseParser(self)
         self._sent_at = time.perf_counter()
@@ -113,19 +118,21 @@ class _Connection(asyncio.Protocol):
 
 
 async def send(plan: Plan) -> Seen:
-    """Carry out a plan. Raises what went wrong first; an answer with errors is wrong."""
-    requests = cycle([text.encode("latin-1") for text in plan.requests])
+    """Carry out a plan. Raises what went wrong first."""
+    exchanges = cycle(
+        [(sent.encode("latin-1"), wanted.encode("latin-1")) for sent, wanted in plan.exchanges]
+    )
     latencies: list[float] = []
     left = plan.most
     started = time.perf_counter()
     deadline = started + plan.seconds
 
-    def following() -> bytes | None:
+    def following() -> tuple[bytes, bytes] | None:
         nonlocal left
         if left <= 0 or time.perf_counter() > deadline:
             return None
         left -= 1
-        return next(requests)
+        return next(exchanges)
 
     loop = asyncio.get_running_loop()
     opened = [

@@ -96,7 +96,7 @@ def measure(
 
 
 def _plan(target: Target, effort: Effort, *, most: int) -> Plan:
-    return Plan("127.0.0.1", target.port, target.requests(), CONNECTIONS, effort.seconds, most)
+    return Plan("127.0.0.1", target.port, target.exchanges(), CONNECTIONS, effort.seconds, most)
 
 
 def _cpu(processes: Mapping[str, int]) -> dict[str, float]:

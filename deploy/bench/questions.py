@@ -4,7 +4,7 @@ A federated question is also asked part by part: what the router sends to each s
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -70,12 +70,17 @@ class Target:
     bodies: Sequence[Body]
     # Subgraphs answer only what is signed, for a minute: requests are made just before they leave.
     secret: bytes | None = None
+    # What each body is answered when it is asked alone; filled by `Question.check`.
+    answers: list[str] = field(default_factory=list)
     # Parts of what the router sends to subgraphs are added up in the tables.
     is_part: bool = False
 
-    def requests(self) -> list[str]:
-        """The bodies as HTTP requests that are valid now."""
-        return [http_request(self.path, body.encoded(), self.headers(body)) for body in self.bodies]
+    def exchanges(self) -> list[tuple[str, str]]:
+        """The bodies as HTTP requests that are valid now, with their answers."""
+        return [
+            (http_request(self.path, body.encoded(), self.headers(body)), answer)
+            for body, answer in zip(self.bodies, self.answers, strict=True)
+        ]
 
     def headers(self, body: Body) -> list[tuple[str, str]]:
         """Token and proof."""
@@ -86,6 +91,10 @@ class Target:
 
     def ask(self, client: httpx.Client, index: int) -> Any:
         """One answer's data. Raises LocalServiceError for anything but data."""
+        return orjson.loads(self.text(client, index))["data"]
+
+    def text(self, client: httpx.Client, index: int) -> str:
+        """One answer as it came, as latin-1 text. Raises LocalServiceError for a refusal."""
         body = self.bodies[index]
         answer = client.post(
             f"http://127.0.0.1:{self.port}{self.path}",
@@ -94,7 +103,7 @@ class Target:
         )
         if answer.status_code != 200 or "errors" in answer.json():
             raise LocalServiceError(f"{self.name}: {answer.status_code} {answer.text[:300]}")
-        return answer.json()["data"]
+        return answer.content.decode("latin-1")
 
 
 @dataclass(frozen=True)
@@ -105,11 +114,12 @@ class Question:
     targets: Sequence[Target]
 
     def check(self, client: httpx.Client) -> None:
-        """The yardstick must give what the router gives. Raises LocalServiceError."""
-        first, last = self.targets[0], self.targets[-1]
-        for index in range(0, len(last.bodies), max(1, len(last.bodies) // 4)):
-            if first.ask(client, index) != last.ask(client, index):
-                raise LocalServiceError(f"{self.name}: the yardstick gives another answer.")
+        """Learn every answer; yardstick and router must agree. Raises LocalServiceError."""
+        for target in self.targets:
+            target.answers[:] = [target.text(client, i) for i in range(len(target.bodies))]
+        pairs = zip(self.targets[0].answers, self.targets[-1].answers, strict=True)
+        if any(orjson.loads(first) != orjson.loads(last) for first, last in pairs):
+            raise LocalServiceError(f"{self.name}: the yardstick gives another answer.")
 
 
 @dataclass(frozen=True)

@@ -113,8 +113,8 @@ def _queries(platform: Platform, plan: Plan, admin: str, students: list[str], ou
         for question in questions:
             question.check(client)
         processes = {
-            "hand": yardstick.pid,
-            "API": platform.processes["serve"].pid or 0,
+            "hand-written": yardstick.pid,
+            "subgraphs": platform.processes["serve"].pid or 0,
             "router": platform.router.pid or 0,
             queries.DATABASE: platform.stack.postgres.pid or 0,
         }

@@ -1,6 +1,8 @@
 """Processes die by kill -9 while people register and enrol; nothing acknowledged is lost."""
 
+import os
 import secrets
+import signal
 import tempfile
 import threading
 import time
@@ -223,6 +225,60 @@ def check(
 
 def test_nothing_acknowledged_is_lost_when_parts_are_killed(fragile: Platform) -> None:
     assert storm(fragile, 60).total() >= 1
+
+
+def test_request_in_flight_finishes_when_the_api_is_told_to_stop(fragile: Platform) -> None:
+    with httpx.Client(timeout=20, trust_env=False) as http:
+        client = Client(http, fragile.router_url, fragile.env["MAIL_CATCHER_URL"])
+        wanted = course(client.join("TUTOR"), "Course that is locked", 5)
+        student = client.join()
+        api = fragile.processes["serve"]
+        pid = api.pid
+        assert pid is not None
+        with (
+            psycopg.connect(
+                host="127.0.0.1",
+                port=fragile.env["DB_PORT"],
+                user="postgres",
+                dbname="edtech_learning_db",
+            ) as held,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            held.execute("SELECT 1 FROM courses WHERE id = %s FOR UPDATE", (wanted,))
+            answer = pool.submit(student.post, ENROLL, id=wanted, key="enrolled-while-stopping")
+            eventually(
+                lambda: rows(
+                    fragile,
+                    "edtech_learning_db",
+                    "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'",
+                )
+            )
+            os.kill(pid, signal.SIGTERM)
+            time.sleep(0.3)
+            held.commit()
+            body = answer.result(timeout=20).json()
+        assert body["data"]["enrollFree"]["__typename"] == "Enrollment", body
+        eventually(lambda: api.pid is None)
+        assert api.kill() == 0
+        api.start()
+        fragile.wait_for_subgraphs()
+        eventually(lambda: student.post("{ me { id } }").json()["data"]["me"])
+
+
+def test_worker_stops_in_order_while_kafka_is_away(fragile: Platform) -> None:
+    worker = fragile.processes["worker"]
+    fragile.stack.kafka.kill()
+    try:
+        pid = worker.pid
+        assert pid is not None
+        time.sleep(1)
+        os.kill(pid, signal.SIGTERM)
+        eventually(lambda: worker.pid is None)
+        assert worker.kill() == 0
+    finally:
+        fragile.stack.kafka.start()
+        worker.start()
+        fragile.wait_for_subgraphs()
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ that only the web app that started it holds.
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import orjson
 import sqlalchemy as sa
@@ -190,11 +191,7 @@ async def log_in(
     identity = await _redeem(
         session, vault=vault, provider=provider, code=code, login_secret=login_secret
     )
-    user_id = await session.scalar(
-        sa.select(SocialAccount.user_id).where(
-            SocialAccount.provider == provider, SocialAccount.subject == identity.subject
-        )
-    )
+    user_id = await _owner_of(session, identity)
     if user_id is None:
         user = await _account_for(session, viewer=viewer, post=post, identity=identity)
     else:
@@ -209,6 +206,15 @@ async def log_in(
         totp_code=totp_code,
         recovery_code=recovery_code,
     )
+
+
+async def _owner_of(session: WriteSession, identity: Identity) -> UUID | None:
+    owner: UUID | None = await session.scalar(
+        sa.select(SocialAccount.user_id).where(
+            SocialAccount.provider == identity.provider, SocialAccount.subject == identity.subject
+        )
+    )
+    return owner
 
 
 async def _account_for(
@@ -238,6 +244,9 @@ async def _account_for(
         if owner is None:
             raise ProviderCodeInvalid("This account is just being removed. Try again.")
         user = await accounts.lock(session, owner.id)
+        # A first login at the same moment may have linked it before the lock was free.
+        if await _owner_of(session, identity) == user.id:
+            return user
         if not user.is_email_verified:
             raise EmailNotVerified(
                 "An account has this address but never confirmed it. Reset its password first."

@@ -134,6 +134,16 @@ async def test_first_login_makes_a_verified_account(
     ]
 
 
+async def test_simultaneous_first_logins_make_one_account(
+    identity: GraphClient, openid: OpenIdProvider
+) -> None:
+    trips = [await travel(identity) for _ in range(4)]
+    answers = await asyncio.gather(*(log_in(identity, trip) for trip in trips))
+    assert [answer["__typename"] for answer in answers] == ["AuthTokens"] * 4
+    assert len({answer["user"]["id"] for answer in answers}) == 1
+    assert await value(identity, "SELECT count(*) FROM social_accounts") == 1
+
+
 async def test_later_logins_find_the_account_by_subject(
     identity: GraphClient, openid: OpenIdProvider
 ) -> None:

@@ -86,7 +86,7 @@ async def check(runtime: Runtime, course: Course) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_seats_add_up_after_a_storm(learning: GraphClient, seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 - a storm that can be repeated, not a secret
+    chance = random.Random(seed)
     async with learning.runtime.database.write() as session:
         course = await factories.create_course(session, max_students=2)
     tutor = learning.as_user(course.tutor_id, "tutor")
