@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import hmac
 import time
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,7 @@ HTTP_SKEW_SECONDS = 60
 WEBSOCKET_SKEW_SECONDS = 180
 ALGORITHM = "ES256"
 CLOCK_LEEWAY_SECONDS = 5
+MOST_KNOWN_TOKENS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +106,21 @@ class Jwks:
         self._fetched = time.monotonic()
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A token whose signature was verified with this very key."""
+
+    kid: str
+    key: Any
+    claims: dict[str, Any]
+
+
 class Authenticator:
-    """Turns an `Authorization` value into a Viewer."""
+    """Turns an `Authorization` value into a Viewer.
+
+    A signature is verified once for as long as its key stays as it was fetched; the claims, the
+    expiry among them, are checked on every request.
+    """
 
     def __init__(self, jwks: Jwks, *, issuer: str, audience: str) -> None:
         self._jwks = jwks
@@ -116,6 +131,8 @@ class Authenticator:
             exp={"essential": True},
             sub={"essential": True},
         )
+        # By digest: no token is kept.
+        self._known: OrderedDict[bytes, _Known] = OrderedDict()
 
     async def viewer(
         self, authorization: str | None, *, ip: str | None, user_agent: str | None = None
@@ -134,18 +151,31 @@ class Authenticator:
 
     async def _verified(self, token: str) -> Mapping[str, Any]:
         try:
-            header = extract_compact(token.encode()).headers()
-            # The algorithm is ours to choose, never the token's.
-            if header.get("alg") != ALGORITHM or not isinstance(header.get("kid"), str):
-                raise Unauthenticated("Invalid or expired token.")
-            key = await self._jwks.key(header["kid"])
-            if key is None:
-                raise Unauthenticated("Invalid or expired token.")
-            decoded = jwt.decode(token, key, algorithms=[ALGORITHM])
-            self._claims.validate(decoded.claims)
+            digest = hashlib.sha256(token.encode()).digest()
+            known = self._known.get(digest)
+            # Asked every time, so that a key that identity withdraws takes its tokens with it.
+            if known is None or await self._jwks.key(known.kid) is not known.key:
+                self._known.pop(digest, None)
+                known = await self._verify(token)
+            self._claims.validate(known.claims)
         except (JoseError, ValueError, UnicodeError):
             raise Unauthenticated("Invalid or expired token.") from None
-        return decoded.claims
+        self._known[digest] = known
+        self._known.move_to_end(digest)
+        if len(self._known) > MOST_KNOWN_TOKENS:
+            self._known.popitem(last=False)
+        return known.claims
+
+    async def _verify(self, token: str) -> _Known:
+        header = extract_compact(token.encode()).headers()
+        # The algorithm is ours to choose, never the token's.
+        if header.get("alg") != ALGORITHM or not isinstance(header.get("kid"), str):
+            raise Unauthenticated("Invalid or expired token.")
+        key = await self._jwks.key(header["kid"])
+        if key is None:
+            raise Unauthenticated("Invalid or expired token.")
+        decoded = jwt.decode(token, key, algorithms=[ALGORITHM])
+        return _Known(header["kid"], key, decoded.claims)
 
 
 def _viewer_of(claims: Mapping[str, Any], *, ip: str | None, user_agent: str | None) -> Viewer:

@@ -7,8 +7,8 @@ from email_validator import EmailNotValidError, validate_email
 
 from shared.errors import InvalidInput
 
-# What PostgreSQL cannot store (NUL) and what has no place in a line of text.
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# What PostgreSQL cannot store (NUL, lone surrogates) and what has no place in a line of text.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 def text(value: str, *, field: str, most: int, least: int = 0, lines: bool = False) -> str:

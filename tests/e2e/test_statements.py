@@ -4,7 +4,7 @@ import psycopg
 
 from deploy.local.platform import Platform
 from shared.ids import new_id
-from tests.e2e.client import Client
+from tests.e2e.client import Client, eventually
 
 QUERY = """query($first: Int!) {
   users(first: $first) {
@@ -73,22 +73,29 @@ def statements(platform: Platform) -> dict[str, int]:
     return {str(name): int(str(calls)) for name, calls in rows}
 
 
-def test_statements_do_not_grow_with_the_page(platform: Platform, client: Client) -> None:
-    admin = client.join()
-    with superuser(platform, "edtech_identity_db") as connection:
-        connection.execute(
-            "INSERT INTO user_roles (user_id, role) VALUES (%s, 'admin')", (admin.user_id,)
+def make_admin(platform: Platform, user_id: str) -> None:
+    """Give the role in both databases, once the last event about the user has arrived."""
+    with (
+        superuser(platform, "edtech_identity_db") as identity,
+        superuser(platform, "edtech_learning_db") as learning,
+    ):
+        version = identity.execute("SELECT version FROM users WHERE id = %s", (user_id,)).fetchone()
+        query = "SELECT version FROM user_refs WHERE user_id = %s"
+        eventually(lambda: learning.execute(query, (user_id,)).fetchone() == version)
+        identity.execute("INSERT INTO user_roles (user_id, role) VALUES (%s, 'admin')", (user_id,))
+        identity.execute(
+            "UPDATE users SET auth_version = auth_version + 1 WHERE id = %s", (user_id,)
         )
-        connection.execute(
-            "UPDATE users SET auth_version = auth_version + 1, version = version + 1 WHERE id = %s",
-            (admin.user_id,),
-        )
-    with superuser(platform, "edtech_learning_db") as connection:
-        connection.execute(
+        learning.execute(
             "UPDATE user_refs SET roles = '{student,admin}', auth_version = auth_version + 1"
             " WHERE user_id = %s",
-            (admin.user_id,),
+            (user_id,),
         )
+
+
+def test_statements_do_not_grow_with_the_page(platform: Platform, client: Client) -> None:
+    admin = client.join()
+    make_admin(platform, str(admin.user_id))
     # Newer than the admin, so that the first page of one has courses, too.
     crowd = add_crowd(platform)
     counts = []
