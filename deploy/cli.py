@@ -104,6 +104,22 @@ def migrate(
         err.print(f"{len(created)} topics created")
 
 
+@app.command("grant-admin", epilog="Example: edtech grant-admin ada@example.org")
+def grant_admin(email: Annotated[str, typer.Argument(help="The account's address.")]) -> None:
+    """Make an account an admin: the way in for the first one, who can then name others."""
+    users = import_module("subgraphs.identity.service.users")
+
+    async def work() -> None:
+        async with (
+            events.opened(load_subgraph("identity")) as runtime,
+            runtime.database.write() as s,
+        ):
+            await users.grant_admin(s, email=email)
+
+    _await(work())
+    out.print(f"{email} is an admin now")
+
+
 @app.command("kubernetes", epilog="Example: edtech kubernetes --image registry/edtech:1 | less")
 def render_kubernetes(
     image: Annotated[str, typer.Option(help="Image of the subgraphs.")] = "edtech-platform",

@@ -5,8 +5,10 @@ the event fills in. An erased user keeps a marker row, so that late events stay 
 """
 
 from collections.abc import Sequence
+from functools import cache
 from uuid import UUID
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Mapped, mapped_column
@@ -16,6 +18,18 @@ from shared.errors import Unauthenticated
 from shared.events.identity import UserState
 from shared.viewer import Viewer
 
+# Columns of a reference as they are read from JSON.
+_JSON_TYPES = {
+    "user_id": "uuid",
+    "first_name": "text",
+    "last_name": "text",
+    "roles": "text[]",
+    "status": "text",
+    "auth_version": "bigint",
+    "time_zone": "text",
+    "locale": "text",
+    "version": "bigint",
+}
 BLOCKED = frozenset({"SUSPENDED", "DEACTIVATED", "ERASED"})
 
 
@@ -48,33 +62,39 @@ async def upsert_user_refs(
         known = newest.get(event.user_id)
         if known is None or event.version > known.version:
             newest[event.user_id] = event
-    statement = insert(table).values(
-        [
-            {
-                "user_id": event.user_id,
-                "first_name": event.first_name,
-                "last_name": event.last_name,
-                "roles": list(event.roles),
-                "status": event.status,
-                "auth_version": event.ver,
-                "time_zone": event.time_zone,
-                "locale": event.locale,
-                "version": event.version,
-            }
-            # Sorted, so that two consumers lock rows in the same order.
-            for event in sorted(newest.values(), key=lambda event: event.user_id)
-        ]
-    )
-    await session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["user_id"],
-            set_={
-                attribute.key: statement.excluded[attribute.key]
-                for attribute in sa.inspect(table).column_attrs
-                if attribute.key != "user_id"
-            },
-            where=statement.excluded.version > table.version,
-        )
+    rows = [
+        {
+            "user_id": event.user_id,
+            "first_name": event.first_name,
+            "last_name": event.last_name,
+            "roles": event.roles,
+            "status": event.status,
+            "auth_version": event.ver,
+            "time_zone": event.time_zone,
+            "locale": event.locale,
+            "version": event.version,
+        }
+        for event in newest.values()
+    ]
+    await session.execute(_upsert(_name(table)), {"rows": orjson.dumps(rows).decode()})
+
+
+def _name(table: type[UserRefColumns]) -> str:
+    return str(sa.inspect(table).local_table)
+
+
+@cache
+def _upsert(table: str) -> sa.TextClause:
+    """All rows are one parameter: the same text, prepared once, for any number of them."""
+    names = ", ".join(_JSON_TYPES)
+    typed = ", ".join(f"{name} {type_}" for name, type_ in _JSON_TYPES.items())
+    changes = ", ".join(f"{name} = excluded.{name}" for name in _JSON_TYPES if name != "user_id")
+    return sa.text(
+        f"INSERT INTO {table} AS known ({names})"  # noqa: S608 - names of our own code
+        f" SELECT {names} FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given ({typed})"
+        # Ordered, so that two consumers lock rows in the same order.
+        " ORDER BY user_id"
+        f" ON CONFLICT (user_id) DO UPDATE SET {changes} WHERE excluded.version > known.version"
     )
 
 
@@ -99,13 +119,7 @@ async def authorize_by_reference(
     """
     if viewer.user_id is None:
         return viewer
-    row = (
-        await session.execute(
-            sa.select(table.status, table.roles, table.auth_version).where(
-                table.user_id == viewer.user_id
-            )
-        )
-    ).one_or_none()
+    row = (await session.execute(_state(_name(table)), {"id": viewer.user_id})).one_or_none()
     if row is None or row.status == "UNKNOWN":
         return viewer
     if row.status in BLOCKED:
@@ -113,3 +127,11 @@ async def authorize_by_reference(
     if row.auth_version <= viewer.version:
         return viewer
     return viewer.with_state(roles=frozenset(row.roles), version=row.auth_version)
+
+
+@cache
+def _state(table: str) -> sa.TextClause:
+    """Built once: every request of a signed-in user asks it."""
+    return sa.text(
+        f"SELECT status, roles, auth_version FROM {table} WHERE user_id = :id"  # noqa: S608 - as above
+    )

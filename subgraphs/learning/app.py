@@ -4,8 +4,8 @@ from shared.runtime import Subgraph, Timer
 from subgraphs.learning.config import Settings
 from subgraphs.learning.graph import Context, schema
 from subgraphs.learning.handlers import handlers
-from subgraphs.learning.sagas import end_waitlist_offers
 from subgraphs.learning.service.users import authorize
+from subgraphs.learning.timers import end_waitlist_offers
 
 subgraph = Subgraph(
     name="learning",

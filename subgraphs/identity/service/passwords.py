@@ -36,8 +36,6 @@ R = TypeVar("R")
 class WeakPassword(InvalidInput):
     """The password is too easy to guess."""
 
-    code = "WEAK_PASSWORD"
-
 
 class InvalidCredentials(Conflict):
     """Address, password or code is wrong; which of them is not told."""

@@ -66,8 +66,6 @@ _CREATE = sa.text(
 class UsernameTaken(Conflict):
     """Somebody else has this username."""
 
-    code = "USERNAME_TAKEN"
-
 
 @dataclass(frozen=True, slots=True)
 class Newcomer:

@@ -204,7 +204,7 @@ async def test_bad_value_is_refused_by_field(
 async def test_username_is_unique(identity: GraphClient) -> None:
     ada, eve = await person(identity), await person(identity, "eve@example.org")
     answers = await asyncio.gather(*(update(who, username="first") for who in (ada, eve)))
-    assert sorted(a.get("code", "User") for a in answers) == ["USERNAME_TAKEN", "User"]
+    assert sorted(a.get("code", "User") for a in answers) == ["CONFLICT", "User"]
 
 
 async def test_search_finds_every_word_somewhere(identity: GraphClient) -> None:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from shared.ids import new_id
 from shared.runtime import Runtime
 from subgraphs.learning.models import Course
-from subgraphs.learning.sagas import end_waitlist_offers
+from subgraphs.learning.timers import end_waitlist_offers
 from tests.subgraphs.learning import factories
 from tests.subgraphs.learning import operations as op
 from tests.subgraphs.learning.operations import run
