@@ -19,7 +19,7 @@ STAMP = os.path.join(VENV, ".stamp")
 UV_LOCK = os.path.join(ROOT, "requirements", "uv.txt")
 DEV_LOCK = os.path.join(ROOT, "requirements", "dev.txt")
 
-LAYOUT = "2"  # Raise it when this file makes a .venv that older ones must be replaced by.
+LAYOUT = "3"  # Raise it when this file makes a .venv that older ones must be replaced by.
 
 OLDEST_GLIBC = (2, 28)
 
@@ -29,9 +29,9 @@ COMMAND = """\
 exec "$(dirname "$0")/python" "$0" "$@"
 '''
 # The lines above let the shell find the Python beside this file, wherever the checkout lies.
-from deploy.cli import main
+from deploy.__main__ import run
 
-main()
+run()
 """
 
 

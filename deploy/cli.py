@@ -9,11 +9,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+import psycopg
 import typer
 import yaml
+from kafka.errors import KafkaError
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from sqlalchemy.exc import OperationalError as SqlError
 
 from deploy import events, kubernetes, provision
 from deploy.local.errors import LocalServiceError
@@ -263,13 +266,20 @@ def main() -> None:
         app(prog_name="edtech")
     except SettingsError as error:
         for line in error.lines:
-            err.print(f"[red]configuration[/] {line}", highlight=False)
+            err.print(f"[red]configuration[/] {line}", highlight=False, soft_wrap=True)
         sys.exit(BAD_CONFIGURATION)
     except LocalServiceError as error:
-        err.print(f"[red]error[/] {error}", highlight=False)
+        err.print(f"[red]error[/] {error}", highlight=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
     except (RegistryError, CompositionError, DomainError, LookupError) as error:
-        err.print(f"[red]error[/] {error}", highlight=False)
+        err.print(f"[red]error[/] {error}", highlight=False, soft_wrap=True)
         sys.exit(2 if isinstance(error, LookupError) else BAD_CONFIGURATION)
+    except (psycopg.OperationalError, SqlError) as error:
+        reason = str(error).splitlines()[0]
+        err.print(f"[red]database[/] {reason}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KafkaError as error:
+        err.print(f"[red]Kafka[/] {error}: is it running?", highlight=False, soft_wrap=True)
+        sys.exit(1)

@@ -1,9 +1,11 @@
 """`make dev`: the whole platform on this machine, until Ctrl-C."""
 
+import os
 import shutil
 import signal
 import threading
 import time
+from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
@@ -20,7 +22,8 @@ from deploy.local.process import Progress
 from deploy.local.router import GATEWAY
 from deploy.local.tools import ROOT
 
-FOLDER = ROOT / ".local"
+# Where data, logs and secrets lie; installed tools are in `.local/tools` in any case.
+FOLDER = Path(os.environ.get("EDTECH_FOLDER", ROOT / ".local")).absolute()
 KEPT = ("tools", "bootstrap.lock")
 
 QUERY = """\
@@ -106,7 +109,7 @@ def up(console: Console) -> None:
     finally:
         console.print("Stopping …")
         platform.stop()
-        console.print("Stopped; the data stays in .local (`make reset` removes it).")
+        console.print(f"Stopped; the data stays in {platform.directory} (`make reset` removes it).")
 
 
 def _welcome(platform: Platform, seconds: float) -> Panel:
@@ -116,7 +119,7 @@ def _welcome(platform: Platform, seconds: float) -> Panel:
         "Router metrics": f"http://127.0.0.1:{platform.ports['router_admin']}/metrics",
         "Subgraph metrics": f"http://127.0.0.1:{platform.ports['api_admin']}/metrics",
         "Mail catcher": platform.env["MAIL_CATCHER_URL"],
-        "Admin login": "admin@edtech.example, password in .local/demo-password",
+        "Demo accounts": f"admin@edtech.example …, password in {platform.directory}/demo-password",
         "Logs": str(platform.directory / "logs"),
     }
     for name, value in rows.items():

@@ -97,12 +97,18 @@ async def runtimes() -> AsyncIterator[tuple[IdentityRuntime, Runtime]]:
 
 async def load(identity: IdentityRuntime, learning: Runtime, size: Size) -> Crowd:
     """Write users and courses, and wait until learning knows all users by their events."""
+    crowd = await write(identity, learning, size)
+    await _until_known(learning, crowd.everybody)
+    return crowd
+
+
+async def write(identity: IdentityRuntime, learning: Runtime, size: Size) -> Crowd:
+    """Write users with their events, and courses that everybody is enrolled in."""
     students = await _users(identity, size.students, "student")
     tutors = await _users(identity, size.tutors, "tutor")
     [admin] = await _users(identity, 1, "admin")
     crowd = Crowd(students, tutors, admin)
     await _courses(learning, crowd, size.courses)
-    await _until_known(learning, crowd.everybody)
     return crowd
 
 

@@ -108,6 +108,7 @@ class Platform:
         environment = {
             **services,
             "EDTECH_ENV": "development",
+            "EDTECH_FOLDER": str(self.directory),
             "KAFKA_REPLICATION_FACTOR": "1",
             "GATEWAY_SECRET": self._secrets["gateway"],
             "JWT_ISSUER": self.router_url,

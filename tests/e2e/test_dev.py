@@ -1,0 +1,131 @@
+"""`make dev` as a newcomer meets it, and the README's query with the answer it promises."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.dev import QUERY
+from deploy.local.platform import DEFAULT_PORTS
+from deploy.local.ports import free_port, setting_of
+from deploy.local.tools import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def block(language: str) -> str:
+    found = re.search(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    assert found
+    return found[1].strip()
+
+
+@pytest.fixture
+def environment_of_a_newcomer(tmp_path: Path) -> dict[str, str]:
+    ports = {setting_of(key): str(free_port()) for key in DEFAULT_PORTS}
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return kept | ports | {"EDTECH_FOLDER": str(tmp_path / "local")}
+
+
+def start(environment: dict[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "deploy", "local", "up"],
+        env=environment,
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def wait_until_up(process: subprocess.Popen[str]) -> str:
+    """What was printed until the summary stood there."""
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith("╰"):
+            return "".join(lines)
+    raise AssertionError("".join(lines))
+
+
+def interrupt(process: subprocess.Popen[str]) -> int:
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    return process.returncode
+
+
+def living(folder: str) -> list[str]:
+    """Command lines of processes that belong to a folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            text = path.read_bytes() + path.with_name("cmdline").read_bytes()
+        except OSError:
+            continue
+        if folder.encode() in text and int(path.parent.name) != os.getpid():
+            found.append(path.with_name("cmdline").read_bytes().decode().replace("\0", " "))
+    return found
+
+
+@pytest.fixture
+def dev(environment_of_a_newcomer: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    process = start(environment_of_a_newcomer)
+    yield process
+    if process.poll() is None:
+        interrupt(process)
+
+
+def test_readme_shows_the_query_that_is_printed() -> None:
+    assert block("graphql") == QUERY
+
+
+def test_newcomer_gets_the_answer_of_the_readme_and_starts_again_after_interrupts(
+    dev: subprocess.Popen[str], environment_of_a_newcomer: dict[str, str]
+) -> None:
+    router = f"http://127.0.0.1:{environment_of_a_newcomer['EDTECH_ROUTER_PORT']}"
+
+    def answer() -> object:
+        return httpx.post(
+            f"{router}/graphql", json={"query": block("graphql")}, timeout=20, trust_env=False
+        ).json()
+
+    printed = wait_until_up(dev)
+    assert f"{router}/graphql" in printed
+    assert "searchCourses" in printed
+    assert answer() == json.loads(block("json"))
+    assert interrupt(dev) == 130
+    # The fixture's folder stands in the environment of everything that was started.
+    assert living(environment_of_a_newcomer["EDTECH_FOLDER"]) == []
+    for patience in (1.5, 4.0):
+        halfway = start(environment_of_a_newcomer)
+        time.sleep(patience)
+        assert interrupt(halfway) == 130
+    again = start(environment_of_a_newcomer)
+    try:
+        wait_until_up(again)
+        assert answer() == json.loads(block("json"))
+    finally:
+        assert interrupt(again) == 130
+
+
+def test_taken_port_is_one_line_and_starts_nothing(
+    environment_of_a_newcomer: dict[str, str],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = start(environment_of_a_newcomer | {"EDTECH_ROUTER_PORT": str(port)})
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    [line] = output.strip().splitlines()
+    assert str(port) in line
+    assert "EDTECH_ROUTER_PORT" in line
+    assert living(environment_of_a_newcomer["EDTECH_FOLDER"]) == []
