@@ -21,6 +21,7 @@ export function newCall(req, { trustedProxies, transport }) {
     traceId: traceparent.slice(3, 35),
     remoteParent: parent !== null,
     language: req.headers['accept-language'],
+    userAgent: req.headers['user-agent']?.slice(0, 1000),
     startedAt: performance.now(),
     operationType: undefined,
     viewer: undefined,

@@ -3,8 +3,8 @@
 A process serves any number of subgraphs, each under `/<name>`; production runs one per process.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+import asyncio
+from collections.abc import Sequence
 
 import orjson
 import sqlalchemy as sa
@@ -44,21 +44,14 @@ def create_app(subgraph: Subgraph, runtime: Runtime) -> Starlette:
 
 
 def create_process_app(parts: Sequence[tuple[Subgraph, Runtime]]) -> Starlette:
-    """Several subgraphs in one process; opens and closes their runtimes."""
+    """Several subgraphs in one process, under their names.
 
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            for _subgraph, runtime in parts:
-                await runtime.open()
-                stack.push_async_callback(runtime.close)
-            yield
-
+    The caller opens and closes the runtimes: a worker beside it still needs them when this ends.
+    """
     return Starlette(
         routes=[
             Mount(f"/{subgraph.name}", create_app(subgraph, runtime)) for subgraph, runtime in parts
-        ],
-        lifespan=lifespan,
+        ]
     )
 
 
@@ -72,7 +65,9 @@ def create_admin_app(parts: Sequence[tuple[Subgraph, Runtime]]) -> Starlette:
         return Response(b'{"status":"live"}', media_type="application/json")
 
     async def ready(_: Request) -> Response:
-        states = {subgraph.name: await _database_state(runtime) for subgraph, runtime in parts}
+        # Together, so that several that hang cost the time of one.
+        found = await asyncio.gather(*(_database_state(runtime) for _, runtime in parts))
+        states = {subgraph.name: state for (subgraph, _), state in zip(parts, found, strict=True)}
         good = all(state == "ok" for state in states.values())
         body = orjson.dumps({"status": "ready" if good else "not ready", "databases": states})
         return Response(body, 200 if good else 503, media_type="application/json")

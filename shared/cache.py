@@ -4,12 +4,15 @@ Keys follow `{subgraph}:{resource}:{id}:{field}`. Each operation has a short tim
 quick retry; after that it goes on without the cache.
 """
 
-import asyncio
+import contextlib
+import hashlib
+import math
 import time
 from collections import OrderedDict
-from typing import cast
+from collections.abc import Awaitable
+from typing import Any, cast
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.backoff import ConstantBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
@@ -23,7 +26,10 @@ local n = redis.call('INCR', KEYS[1])
 if n == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return {n, redis.call('PTTL', KEYS[1])}
 """
-_FAILURES = (RedisError, OSError, asyncio.TimeoutError)
+
+
+class _Away(Exception):
+    """Valkey did not answer, or not with a result."""
 
 
 class Cache:
@@ -33,14 +39,19 @@ class Cache:
         self._subgraph = subgraph
         self._local = _LocalWindows()
         self._client: Redis | None = None
+        self._away = False
         if url is not None:
-            self._client = Redis.from_url(
+            # A pool that waits: one that refuses past its size would send the hits of a crowd to
+            # the windows of this process, where they count anew.
+            pool = BlockingConnectionPool.from_url(
                 url,
+                max_connections=50,
+                timeout=1,
                 socket_timeout=0.25,
                 socket_connect_timeout=0.25,
                 retry=Retry(ConstantBackoff(0.05), 1),
-                decode_responses=False,
             )
+            self._client = Redis.from_pool(pool)
             self._hit = self._client.register_script(_HIT)
 
     async def close(self) -> None:
@@ -55,50 +66,56 @@ class Cache:
         """The value, or None when there is none or no Valkey."""
         if self._client is None:
             return None
-        try:
-            return cast("bytes | None", await self._client.get(self._key(key)))
-        except _FAILURES as error:
-            self._warn(error)
-            return None
+        with contextlib.suppress(_Away):
+            return cast("bytes | None", await self._answer(self._client.get(self._key(key))))
+        return None
 
     async def set(self, key: str, value: bytes, *, seconds: int) -> None:
         """Keep a value for some seconds, if Valkey answers."""
         if self._client is not None:
-            try:
-                await self._client.set(self._key(key), value, ex=seconds)
-            except _FAILURES as error:
-                self._warn(error)
+            with contextlib.suppress(_Away):
+                await self._answer(self._client.set(self._key(key), value, ex=seconds))
 
     async def delete(self, *keys: str) -> None:
         """Forget values, if Valkey answers; their lifetime bounds the damage when it does not."""
         if self._client is not None and keys:
-            try:
-                await self._client.delete(*(self._key(key) for key in keys))
-            except _FAILURES as error:
-                self._warn(error)
+            with contextlib.suppress(_Away):
+                await self._answer(self._client.delete(*(self._key(key) for key in keys)))
 
     async def limit(self, name: str, who: str, *, hits: int, seconds: int) -> None:
         """Count one hit in a fixed window. Raises RateLimited past `hits`.
 
         Without Valkey the window is kept in this process, so that a guesser is still slowed down.
+        `who` may be an address: only its hash leaves.
         """
-        key = self._key(f"limit:{name}:{who}")
-        count, left = self._local.hit(key, seconds) if self._client is None else (0, 0.0)
+        digest = hashlib.sha256(who.encode("utf-8", "surrogatepass")).hexdigest()
+        key = self._key(f"limit:{name}:{digest[:32]}")
+        window: tuple[int, float] | None = None
         if self._client is not None:
-            try:
-                answer = await self._hit(keys=[key], args=[seconds * 1000])
-                count, left = int(answer[0]), int(answer[1]) / 1000
-            except _FAILURES as error:
-                self._warn(error)
-                count, left = self._local.hit(key, seconds)
+            with contextlib.suppress(_Away):
+                answer = await self._answer(self._hit(keys=[key], args=[seconds * 1000]))
+                window = int(answer[0]), int(answer[1]) / 1000
+        count, left = window or self._local.hit(key, seconds)
         if count > hits:
-            retry_after = max(1, round(left))
+            # Upwards, so that a try after that many seconds is in the next window.
+            retry_after = max(1, math.ceil(left))
             raise RateLimited(
                 f"Too many tries. Try again in {retry_after} seconds.", retry_after=retry_after
             )
 
-    def _warn(self, error: BaseException) -> None:
-        log.warning("cache unavailable", subgraph=self._subgraph, error=type(error).__name__)
+    async def _answer(self, reply: Awaitable[Any]) -> Any:
+        try:
+            answer = await reply
+        except (RedisError, OSError) as error:
+            # Once per outage, not once per request.
+            if not self._away:
+                log.warning("valkey is away", subgraph=self._subgraph, error=type(error).__name__)
+            self._away = True
+            raise _Away from error
+        if self._away:
+            log.warning("valkey is back", subgraph=self._subgraph)
+        self._away = False
+        return answer
 
 
 class _LocalWindows:

@@ -23,7 +23,7 @@ class DomainError(Exception):
         """The code of the general error this one specialises, as top-level errors carry it."""
         for base in cls.__mro__:
             if DomainError in base.__bases__:
-                return str(base.__dict__["code"])
+                return base.code  # type: ignore[attr-defined, no-any-return]
         return DomainError.code
 
 

@@ -6,11 +6,11 @@ a hash of the input and the id of the result are kept, for 24 hours.
 """
 
 import hashlib
+import json
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-import orjson
 import sqlalchemy as sa
 
 from shared.db import WriteSession
@@ -18,14 +18,12 @@ from shared.errors import Conflict
 from shared.validation import text
 from shared.viewer import Viewer
 
+# The update changes nothing: it is what gives back, and locks against the purge, a row that exists.
 _CLAIM = sa.text(
     "INSERT INTO idempotency_keys (viewer, operation, key, request_hash)"
     " VALUES (:viewer, :operation, :key, :hash)"
-    " ON CONFLICT (viewer, operation, key) DO NOTHING RETURNING 1"
-)
-_FIRST = sa.text(
-    "SELECT request_hash, result_id FROM idempotency_keys"
-    " WHERE viewer = :viewer AND operation = :operation AND key = :key"
+    " ON CONFLICT (viewer, operation, key) DO UPDATE SET key = excluded.key"
+    " RETURNING request_hash, result_id"
 )
 _SETTLE = sa.text(
     "UPDATE idempotency_keys SET result_id = :result"
@@ -72,18 +70,15 @@ async def once(
     if key is None:
         return await work()
     key = text(key, field="idempotencyKey", least=8, most=128)
-    digest = hashlib.sha256(
-        orjson.dumps(request, default=str, option=orjson.OPT_SORT_KEYS)
-    ).digest()
+    # Not orjson: the input is not checked yet, and may hold numbers and text that orjson refuses.
+    digest = hashlib.sha256(json.dumps(request, default=str, sort_keys=True).encode()).digest()
     row = {"viewer": viewer.key, "operation": operation, "key": key}
-    if (await session.execute(_CLAIM, {**row, "hash": digest})).scalar() is None:
-        first = (await session.execute(_FIRST, row)).one()
-        if bytes(first.request_hash) != digest:
-            raise Conflict(
-                "This idempotency key was used with another input.", field="idempotencyKey"
-            )
-        result: UUID = first.result_id
-        return result
+    first = (await session.execute(_CLAIM, {**row, "hash": digest})).one()
+    if bytes(first.request_hash) != digest:
+        raise Conflict("This idempotency key was used with another input.", field="idempotencyKey")
+    # Only a transaction that did the work commits, so a committed row has its result.
+    if first.result_id is not None:
+        return cast("UUID", first.result_id)
     result = await work()
     await session.flush()
     await session.execute(_SETTLE, {**row, "result": result})

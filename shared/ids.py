@@ -14,8 +14,13 @@ def new_id() -> UUID:
     return uuid7()
 
 
-def parse_id_or_none(value: str) -> UUID | None:
-    """The identifier in canonical form, or None: an unknown id is answered with null."""
+def parse_id_or_none(value: object) -> UUID | None:
+    """The identifier in canonical form, or None: an unknown id is answered with null.
+
+    A representation is checked by nobody before it is here: its id may be any JSON.
+    """
+    if not isinstance(value, str):
+        return None
     try:
         parsed = UUID(value)
     except ValueError:

@@ -34,8 +34,10 @@ class Runtime:
 
     async def close(self) -> None:
         """Close everything, in reverse."""
-        await self.cache.close()
-        await self.database.close()
+        try:
+            await self.cache.close()
+        finally:
+            await self.database.close()
 
 
 @dataclass(frozen=True)

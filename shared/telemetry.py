@@ -99,6 +99,19 @@ def _stack_without_text(_: Any, __: str, entry: dict[str, Any]) -> dict[str, Any
     return entry
 
 
+def _foreign_without_text(record: logging.LogRecord) -> bool:
+    """Libraries put the text of errors into their messages; asyncio, whole tasks behind a break."""
+    if isinstance(record.msg, BaseException):
+        record.msg = type(record.msg).__name__
+    record.msg = str(record.msg).split("\n", 1)[0]
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            type(value).__name__ if isinstance(value, BaseException) else value
+            for value in record.args
+        )
+    return True
+
+
 def configure(settings: PlatformSettings, service: str) -> None:
     """Set up logs and traces of this process; call it once, before anything else runs."""
     processors: list[Any] = [
@@ -127,6 +140,8 @@ def configure(settings: PlatformSettings, service: str) -> None:
             foreign_pre_chain=[*processors, structlog.stdlib.add_logger_name],
         )
     )
+    if settings.environment != "development":
+        handler.addFilter(_foreign_without_text)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(level, logging.WARNING))

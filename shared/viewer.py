@@ -48,6 +48,8 @@ class Viewer:
             return f"user:{self.user_id}"
         if self.client_id is not None:
             return f"partner:{self.client_id}"
+        if self.kind is ViewerKind.SYSTEM:
+            return "system"
         return f"ip:{self.ip or 'unknown'}"
 
     def has_role(self, *roles: str) -> bool:

@@ -18,18 +18,19 @@ from shared.telemetry import TIMER_RUNS, log
 
 # An inbox row must outlive the topics' retention, or a late second delivery would count.
 _PURGE = (
-    "DELETE FROM outbox WHERE published_at < clock_timestamp() - interval '7 days'",
-    "DELETE FROM inbox WHERE processed_at < clock_timestamp() - interval '30 days'",
+    idempotency.PURGE,
+    sa.text("DELETE FROM outbox WHERE published_at < clock_timestamp() - interval '7 days'"),
+    sa.text("DELETE FROM inbox WHERE processed_at < clock_timestamp() - interval '30 days'"),
 )
 
 
 async def purge(runtime: Runtime) -> None:
     """Delete rows of outbox, inbox and idempotency keys that nobody can ask for again."""
-    async with runtime.database.write() as session:
-        await session.execute(sa.text("SET LOCAL statement_timeout = 0"))
-        for statement in _PURGE:
-            await session.execute(sa.text(statement))
-        await session.execute(idempotency.PURGE)
+    for statement in _PURGE:
+        # One transaction each: a large table may not keep the locks of the others.
+        async with runtime.database.write() as session:
+            await session.execute(sa.text("SET LOCAL statement_timeout = 0"))
+            await session.execute(statement)
 
 
 class Worker:

@@ -22,6 +22,8 @@ from deploy.local.process import ChildProcess
 from deploy.local.service import accepts
 from deploy.local.tools import ROOT
 
+WIDTH = 120
+
 
 class Only(StrEnum):
     """One half of the benchmarks."""
@@ -88,8 +90,8 @@ async def _measure(platform: Platform, plan: Plan, only: Only | None, out: Conso
             good = _queries(platform, plan, admin, students, out)
         if only != Only.QUERIES:
             events = pipeline.Pipeline(platform, identity, people)
-            out.print(tables.lags(await events.lags(plan.numbers)))
-            out.print(tables.throughput(await events.throughput(plan.numbers)))
+            _show(out, tables.lags(await events.lags(plan.numbers)))
+            _show(out, tables.throughput(await events.throughput(plan.numbers)))
     return good
 
 
@@ -120,8 +122,8 @@ def _queries(platform: Platform, plan: Plan, admin: str, students: list[str], ou
         }
         figures = queries.measure(questions, processes, statements, plan.effort)
         for each in figures:
-            out.print(tables.queries(each))
-        out.print(tables.memory(figures))
+            _show(out, tables.queries(each))
+        _show(out, tables.memory(figures))
         costs = constancy.measure(
             faces,
             client,
@@ -129,7 +131,7 @@ def _queries(platform: Platform, plan: Plan, admin: str, students: list[str], ou
             admin_port=platform.ports["router_admin"],
             token=admin,
         )
-    out.print(tables.constancy(costs))
+    _show(out, tables.constancy(costs))
     if all(cost.is_like(costs[0]) for cost in costs):
         return True
     out.print("[red]The costs depend on the size of the page.[/]")

@@ -14,10 +14,14 @@ from deploy.bench.queries import DATABASE, Figures
 PROCESSES = {"Python": ("hand-written", "subgraphs"), "Node": ("router",), "Postgres": (DATABASE,)}
 
 
+def _table(title: str, *headings: str) -> Table:
+    return Table(*headings, title=title, title_justify="left", box=box.SIMPLE_HEAD)
+
+
 def queries(figures: Figures) -> Table:
     """One question: what each target did, and how that compares with the yardstick."""
-    table = Table(title=figures.question.name, title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("CPU in ms per request", no_wrap=True)
+    table = _table(f"{figures.question.name} (CPU in ms per request)")
+    table.add_column("target", no_wrap=True)
     for heading in ("req/s", "p50 ms", "p99 ms", *PROCESSES, "all", "SQL", "x req/s", "x CPU"):
         table.add_column(heading, justify="right", no_wrap=True)
 
@@ -42,7 +46,7 @@ def queries(figures: Figures) -> Table:
 
 def memory(figures: Sequence[Figures]) -> Table:
     """What the processes held at the end."""
-    table = Table("process", title="Memory after all queries", title_justify="left")
+    table = _table("Memory after all queries", "process")
     table.add_column("RSS MiB", justify="right")
     for name, size in figures[-1].memory.items():
         table.add_row(name, f"{size:.0f}")
@@ -52,7 +56,7 @@ def memory(figures: Sequence[Figures]) -> Table:
 def constancy(costs: Sequence[Cost]) -> Table:
     """What one federated request cost by the size of its page."""
     names = sorted({name for cost in costs for name in cost.requests})
-    table = Table(title="One federated request, by size of the page", title_justify="left")
+    table = _table("One federated request, by size of the page")
     for heading in ("users", "SQL statements", *(f"requests to {name}" for name in names)):
         table.add_column(heading, justify="right")
     for cost in costs:
@@ -63,7 +67,7 @@ def constancy(costs: Sequence[Cost]) -> Table:
 
 def lags(found: Sequence[Lag]) -> Table:
     """Commit to commit."""
-    table = Table("load", title="Commit in identity to commit in learning", title_justify="left")
+    table = _table("Commit in identity to commit in learning", "load")
     for heading in ("events", "reached/s", "p50 ms", "p99 ms", "max ms"):
         table.add_column(heading, justify="right")
     for lag in found:
@@ -80,7 +84,7 @@ def lags(found: Sequence[Lag]) -> Table:
 
 def throughput(found: Sequence[Throughput]) -> Table:
     """Backlogs."""
-    table = Table("part", title="A backlog, one process each", title_justify="left")
+    table = _table("A backlog, one process each", "part")
     for heading in ("events", "events/s", "CPU µs per event"):
         table.add_column(heading, justify="right")
     for each in found:

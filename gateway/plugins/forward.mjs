@@ -35,6 +35,8 @@ export function useForwarding({ secret, tracing }) {
       };
       if (call.authorization) headers.authorization = call.authorization;
       if (call.language) headers['accept-language'] = call.language;
+      // People recognise their sessions by it.
+      if (call.userAgent) headers['user-agent'] = call.userAgent;
       setOptions({ ...options, headers });
     },
     onContextBuilding({ context, extendContext }) {

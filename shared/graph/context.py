@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from strawberry.dataloader import DataLoader
 
@@ -13,6 +13,7 @@ from shared.viewer import Viewer
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+MOST_LOADERS_OF_SOCKET = 100
 
 
 @dataclass
@@ -43,19 +44,22 @@ class BaseContext:
 
         `load(session, keys, **arguments)` gives one value per key, in order: one statement per
         relation per request, whatever the number of parents.
+
+        On a WebSocket this context lasts as long as the socket, so nothing is remembered there.
         """
+        on_socket = self.connection_params is not None
+        if on_socket and len(self._loaders) >= MOST_LOADERS_OF_SOCKET:
+            self._loaders.clear()
         key = (load, *sorted(arguments.items()))
         found = self._loaders.get(key)
         if found is None:
 
             async def batch(keys: list[Any]) -> Sequence[V]:
+                unique = list(dict.fromkeys(keys))
                 async with self.read() as session:
-                    return await load(session, keys, **arguments)
+                    values = await load(session, unique, **arguments)
+                by_key = dict(zip(unique, values, strict=True))
+                return [by_key[key] for key in keys]
 
-            found = self._loaders[key] = DataLoader(load_fn=batch)
+            found = self._loaders[key] = DataLoader(load_fn=batch, cache=not on_socket)
         return cast("DataLoader[Any, V]", found)
-
-    def forget(self) -> Self:
-        """Drop what loaders remember, after a write in the same request."""
-        self._loaders.clear()
-        return self

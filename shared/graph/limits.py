@@ -1,6 +1,6 @@
 """Limits on the shape of a document, as validation rules: they run once per document."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import (
     DocumentNode,
@@ -8,7 +8,6 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
-    InlineFragmentNode,
     OperationDefinitionNode,
     SelectionSetNode,
     ValidationContext,
@@ -27,53 +26,60 @@ def _refuse(name: str, most: int) -> GraphQLError:
     )
 
 
+class _Shape(NamedTuple):
+    """What a selection asks for; aliases count as often as their fragment is spread."""
+
+    depth: int
+    aliases: int
+
+
 class ShapeLimits(ValidationRule):
     """Refuses documents that are deeper or have more aliases than any honest one.
 
-    The router's limits are tighter; these hold for whatever the router plans, and without it.
+    Aliases multiply the work through fragments: a few lines can ask for a million values. The
+    router's limits are tighter; these hold for whatever the router plans, and without it.
     """
 
     def __init__(self, context: ValidationContext) -> None:
         super().__init__(context)
-        self._aliases = 0
         self._fragments = {
             node.name.value: node
             for node in context.document.definitions
             if isinstance(node, FragmentDefinitionNode)
         }
-        self._depths: dict[str, int] = {}
-
-    def enter_field(self, node: FieldNode, *_: Any) -> None:
-        """Count aliases."""
-        if node.alias is not None:
-            self._aliases += 1
-            if self._aliases == MAX_ALIASES + 1:
-                self.report_error(_refuse("maxAliases", MAX_ALIASES))
+        self._shapes: dict[str, _Shape] = {}
 
     def leave_document(self, node: DocumentNode, *_: Any) -> None:
-        """Measure each operation's depth, fragments included."""
+        """Measure each operation, fragments included."""
         for operation in node.definitions:
-            if isinstance(operation, OperationDefinitionNode) and (
-                self._depth(operation.selection_set, ()) > MAX_DEPTH
-            ):
-                self.report_error(_refuse("maxDepth", MAX_DEPTH))
+            if isinstance(operation, OperationDefinitionNode):
+                depth, aliases = self._measure(operation.selection_set, ())
+                if depth > MAX_DEPTH:
+                    self.report_error(_refuse("maxDepth", MAX_DEPTH))
+                if aliases > MAX_ALIASES:
+                    self.report_error(_refuse("maxAliases", MAX_ALIASES))
 
-    def _depth(self, selections: SelectionSetNode | None, inside: tuple[str, ...]) -> int:
+    def _measure(self, selections: SelectionSetNode | None, inside: tuple[str, ...]) -> _Shape:
         if selections is None:
-            return 0
-        deepest = 0
+            return _Shape(0, 0)
+        depth = aliases = 0
         for node in selections.selections:
-            if isinstance(node, FieldNode):
-                deepest = max(deepest, 1 + self._depth(node.selection_set, inside))
-            elif isinstance(node, InlineFragmentNode):
-                deepest = max(deepest, self._depth(node.selection_set, inside))
-            elif isinstance(node, FragmentSpreadNode):
-                name = node.name.value
-                # A cycle of fragments is refused by another rule; here it only may not hang.
-                if name in inside or name not in self._fragments:
-                    continue
-                if name not in self._depths:
-                    inner = self._fragments[name].selection_set
-                    self._depths[name] = self._depth(inner, (*inside, name))
-                deepest = max(deepest, self._depths[name])
-        return deepest
+            if isinstance(node, FragmentSpreadNode):
+                found = self._measure_fragment(node.name.value, inside)
+            elif isinstance(node, FieldNode):
+                inner = self._measure(node.selection_set, inside)
+                found = _Shape(1 + inner.depth, inner.aliases + (node.alias is not None))
+            else:
+                found = self._measure(node.selection_set, inside)  # type: ignore[attr-defined]
+            depth = max(depth, found.depth)
+            aliases += found.aliases
+        return _Shape(depth, aliases)
+
+    def _measure_fragment(self, name: str, inside: tuple[str, ...]) -> _Shape:
+        # A cycle of fragments is refused by another rule; here it only may not hang.
+        if name in inside or name not in self._fragments:
+            return _Shape(0, 0)
+        if name not in self._shapes:
+            inner = self._fragments[name].selection_set
+            self._shapes[name] = self._measure(inner, (*inside, name))
+        return self._shapes[name]

@@ -19,7 +19,7 @@ def mask(errors: Sequence[GraphQLError], subgraph: str) -> list[GraphQLError]:
 def _mask(error: GraphQLError, subgraph: str) -> GraphQLError:
     extensions: dict[str, Any] = {"code": "INTERNAL"}
     message = UNEXPECTED
-    cause = _cause(error)
+    cause = _origin(error)
     if isinstance(cause, DomainError):
         message = cause.message
         extensions["code"] = cause.general_code()
@@ -27,7 +27,7 @@ def _mask(error: GraphQLError, subgraph: str) -> GraphQLError:
             extensions["field"] = cause.field
         if isinstance(cause, RateLimited):
             extensions["retryAfter"] = cause.retry_after
-    elif cause is None:
+    elif isinstance(cause, GraphQLError) and _is_about_the_request(error, cause):
         message = error.message
         fallback = (
             "GRAPHQL_PARSE_FAILED"
@@ -58,9 +58,16 @@ def _mask(error: GraphQLError, subgraph: str) -> GraphQLError:
     )
 
 
-def _cause(error: GraphQLError) -> Exception | None:
-    """The exception below the layers of GraphQL errors; None when GraphQL itself complains."""
-    cause: BaseException | None = error.original_error
-    while isinstance(cause, GraphQLError):
-        cause = cause.original_error
-    return cause if isinstance(cause, Exception) else None
+def _origin(error: BaseException) -> BaseException:
+    """The error below the layers that GraphQL put around it."""
+    while isinstance(error, GraphQLError) and error.original_error is not None:
+        error = error.original_error
+    return error
+
+
+def _is_about_the_request(error: GraphQLError, origin: GraphQLError) -> bool:
+    """Whether the document or its variables are at fault, or somebody chose the code on purpose.
+
+    What is left are values of ours that do not fit their type; their text quotes them.
+    """
+    return error.path is None or origin.nodes is not None or "code" in (origin.extensions or {})

@@ -1,5 +1,6 @@
 """Refusals as data: what a mutation answers when a rule says no."""
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -38,13 +39,26 @@ class ProblemHandler(strawberry.ExceptionHandler[DomainError, Problem]):
 
 
 def _error_classes(subgraph: str) -> Iterator[type[DomainError]]:
-    pending: list[type[DomainError]] = [DomainError]
+    pending: deque[type[DomainError]] = deque([DomainError])
     while pending:
-        error = pending.pop()
-        pending += error.__subclasses__()
-        module = error.__module__
-        if module.startswith(("shared.", f"subgraphs.{subgraph}.")):
+        error = pending.popleft()
+        pending.extend(error.__subclasses__())
+        ours = error.__module__ == DomainError.__module__
+        if ours or error.__module__.startswith(f"subgraphs.{subgraph}."):
             yield error
+
+
+def _codes(subgraph: str) -> dict[str, str]:
+    """Codes with their descriptions. Raises TypeError when two errors claim one code."""
+    owners: dict[str, type[DomainError]] = {}
+    for error in _error_classes(subgraph):
+        # An error without a code of its own speaks with the one above it, and does not explain it.
+        if "code" not in vars(error):
+            continue
+        known = owners.setdefault(error.code, error)
+        if known is not error:
+            raise TypeError(f"{error.__name__} and {known.__name__} both have {error.code}")
+    return {code: (error.__doc__ or "").split("\n", 1)[0] for code, error in owners.items()}
 
 
 @contextmanager
@@ -55,9 +69,7 @@ def problem_codes_of(subgraph: str) -> Iterator[None]:
     """
     definition: StrawberryEnumDefinition = ProblemCode.__strawberry_definition__  # type: ignore[attr-defined]
     before = definition.values
-    codes = {
-        error.code: (error.__doc__ or "").split("\n", 1)[0] for error in _error_classes(subgraph)
-    }
+    codes = _codes(subgraph)
     codes["INTERNAL"] = "Something unexpected went wrong; it was logged under the request's id."
     definition.values = [
         EnumValue(name=code, value=code, description=text) for code, text in sorted(codes.items())

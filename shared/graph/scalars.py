@@ -1,7 +1,8 @@
 """Scalars and value types that all subgraphs share."""
 
 import re
-from datetime import datetime
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, NewType
 
 import strawberry
@@ -13,6 +14,9 @@ Currency = NewType("Currency", str)
 
 SAFE_INTEGER = 2**53 - 1
 _CURRENCY = re.compile(r"[A-Z]{3}")
+_RFC_3339 = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?(?P<offset>[Zz]|[+-]\d\d:\d\d)?", re.ASCII
+)
 
 
 def _refuse(message: str) -> GraphQLError:
@@ -32,30 +36,48 @@ def _currency(value: Any) -> Currency:
 
 
 def _date_time(value: Any) -> datetime:
-    try:
-        moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise _refuse("DateTime is an RFC 3339 time, such as 2026-11-21T09:30:00Z.") from None
-    if moment.tzinfo is None:
+    found = _RFC_3339.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise _refuse("DateTime is an RFC 3339 time, such as 2026-11-21T09:30:00Z.")
+    if found["offset"] is None:
         raise _refuse("DateTime needs an offset, such as Z or +02:00.")
-    return moment
+    try:
+        # In UTC at once: at the ends of the calendar an offset leads out of it, and the database
+        # would keep what no client can read.
+        return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise _refuse("DateTime is not a moment of the calendar.") from None
 
 
 def _write_date_time(value: datetime) -> str:
+    if value.tzinfo is None:
+        raise ValueError("a moment without an offset")
     return value.isoformat().replace("+00:00", "Z")
+
+
+def _checked(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The same check on the way out, where a breach is an accident, not the caller's fault."""
+
+    def serialize(value: Any) -> Any:
+        try:
+            return parse(value)
+        except GraphQLError as error:
+            raise ValueError(error.message) from None
+
+    return serialize
 
 
 SCALARS: dict[object, ScalarDefinition] = {
     MinorUnits: strawberry.scalar(
         name="MinorUnits",
         description="A whole number of a currency's smallest units, within ±(2^53 - 1).",
-        serialize=_minor_units,
+        serialize=_checked(_minor_units),
         parse_value=_minor_units,
     ),
     Currency: strawberry.scalar(
         name="Currency",
         description="An ISO 4217 currency code, such as USD.",
-        serialize=_currency,
+        serialize=_checked(_currency),
         parse_value=_currency,
     ),
     datetime: strawberry.scalar(
