@@ -6,11 +6,10 @@ from typing import Annotated, Self, cast
 import strawberry
 from strawberry.scalars import JSON
 
-from shared.graph import Connection
+from shared.graph import After, Before, Connection, First, Last
 from shared.ids import parse_id
 from shared.pages import PageRequest
 from subgraphs.identity import models
-from subgraphs.identity.graph.arguments import After, Before, First, Last
 from subgraphs.identity.graph.context import Info
 from subgraphs.identity.graph.users import User
 from subgraphs.identity.service import audit

@@ -7,11 +7,10 @@ from uuid import UUID
 import strawberry
 
 from shared import idempotency
-from shared.graph import Connection, Problem
+from shared.graph import After, Before, Connection, First, IdempotencyKey, Last, Problem
 from shared.ids import parse_id
 from shared.pages import PageRequest
 from subgraphs.identity import models
-from subgraphs.identity.graph.arguments import After, Before, First, IdempotencyKey, Last
 from subgraphs.identity.graph.context import Info
 from subgraphs.identity.graph.results import result_of
 from subgraphs.identity.service import partners

@@ -6,8 +6,8 @@ from uuid import UUID
 import strawberry
 
 from shared import idempotency, validation
-from shared.graph import Problem
-from subgraphs.identity.graph.arguments import IdempotencyKey, Token
+from shared.graph import IdempotencyKey, Problem
+from subgraphs.identity.graph.arguments import Token
 from subgraphs.identity.graph.context import Info
 from subgraphs.identity.graph.results import result_of
 from subgraphs.identity.graph.users import Role, User

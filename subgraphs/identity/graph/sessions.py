@@ -7,12 +7,11 @@ import strawberry
 
 from shared import validation
 from shared.errors import DomainError
-from shared.graph import Connection, Problem
+from shared.graph import After, Before, Connection, First, Last, Problem
 from shared.ids import parse_id
 from shared.pages import PageRequest
 from shared.viewer import Viewer
 from subgraphs.identity import models
-from subgraphs.identity.graph.arguments import After, Before, First, Last
 from subgraphs.identity.graph.context import Context, Info
 from subgraphs.identity.graph.results import result_of
 from subgraphs.identity.graph.users import User

@@ -5,10 +5,9 @@ from typing import Annotated, Self
 
 import strawberry
 
-from shared.graph import Connection, Problem
+from shared.graph import After, Before, Connection, First, Last, Problem
 from shared.pages import PageRequest
 from subgraphs.identity import models
-from subgraphs.identity.graph.arguments import After, Before, First, Last
 from subgraphs.identity.graph.context import Info
 from subgraphs.identity.graph.results import result_of
 from subgraphs.identity.graph.sessions import AuthTokens

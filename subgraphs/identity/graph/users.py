@@ -7,12 +7,11 @@ from typing import Annotated, Self, cast
 import strawberry
 from strawberry.scalars import JSON
 
-from shared.graph import Connection, Problem
+from shared.graph import After, Before, Connection, First, Last, Problem
 from shared.ids import parse_id, parse_id_or_none
 from shared.pages import PageRequest
 from shared.viewer import Viewer
 from subgraphs.identity import models
-from subgraphs.identity.graph.arguments import After, Before, First, Last
 from subgraphs.identity.graph.context import Info
 from subgraphs.identity.graph.results import result_of
 from subgraphs.identity.service import accounts, profile, users
