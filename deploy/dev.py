@@ -26,19 +26,11 @@ from deploy.local.tools import ROOT
 FOLDER = Path(os.environ.get("EDTECH_FOLDER", ROOT / ".local")).absolute()
 KEPT = ("tools", "bootstrap.lock")
 
-QUERY = """\
-query Catalogue {
-  searchCourses(filter: { text: "guitar" }, first: 3) {
-    totalCount
-    nodes {
-      title
-      level
-      price { amount currency }
-      seatsLeft
-      tutor { name timeZone }
-    }
-  }
-}"""
+
+def first_query() -> str:
+    """The query to begin with, which the IDE offers, too."""
+    lines = (GATEWAY / "default-query.graphql").read_text(encoding="utf-8").splitlines()
+    return "\n".join(line for line in lines if not line.startswith("#"))
 
 
 class ProgressTable:
@@ -125,7 +117,7 @@ def _welcome(platform: Platform, seconds: float) -> Panel:
     for name, value in rows.items():
         table.add_row(f"[bold]{name}[/]", value)
     table.add_row("", "")
-    table.add_row("[bold]Try this[/]", QUERY)
+    table.add_row("[bold]Try this[/]", first_query())
     return Panel(table, title=f"EdTech supergraph, up in {seconds:.0f} s; Ctrl-C stops it")
 
 

@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 
 from deploy.demo import Journey, walk
-from deploy.dev import QUERY
+from deploy.dev import first_query
 from deploy.local.platform import Platform
 from tests.e2e.client import Client
 
@@ -30,7 +30,7 @@ def test_tutor_publishes_and_student_studies(platform: Platform) -> None:
 
 
 def test_printed_query_answers_for_guests(client: Client) -> None:
-    found = client.act(QUERY)
+    found = client.act(first_query())
     assert set(found) == {"totalCount", "nodes"}
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.dev import QUERY
+from deploy.dev import first_query
 from deploy.local.platform import DEFAULT_PORTS
 from deploy.local.ports import free_port, setting_of
 from deploy.local.tools import ROOT
@@ -85,7 +85,7 @@ def dev(environment_of_a_newcomer: dict[str, str]) -> Iterator[subprocess.Popen[
 
 
 def test_readme_shows_the_query_that_is_printed() -> None:
-    assert block("graphql") == QUERY
+    assert block("graphql") == first_query()
 
 
 def test_newcomer_gets_the_answer_of_the_readme_and_starts_again_after_interrupts(

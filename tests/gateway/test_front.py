@@ -182,7 +182,7 @@ async def test_ide_only_in_development_and_without_other_origins(
         for path in ("/", "/graphql"):
             page = await client.get(path, headers=html)
             assert page.headers["content-type"] == "text/html; charset=utf-8"
-            assert "WhatCanIAsk" in page.text
+            assert "query Catalogue" in page.text
             assert re.findall(r'<(?:script|link)[^>]+(?:src|href)="https?:', page.text) == []
             assert "default-src 'self'" in page.headers["content-security-policy"]
     async with router.client() as client:
