@@ -46,7 +46,9 @@ def email(value: str, *, field: str = "email") -> str:
     """
     value = text(value, field=field, least=3, most=254)
     try:
-        return validate_email(value, check_deliverability=False, test_environment=True).normalized
+        return validate_email(
+            value, check_deliverability=False, test_environment=True, strict=True
+        ).normalized
     except EmailNotValidError:
         raise InvalidInput(f"{field} is not an e-mail address.", field=field) from None
 

@@ -132,7 +132,7 @@ class Pipeline:
 
     async def throughput(self, numbers: Numbers) -> list[Throughput]:
         """How fast identity's relay sends a backlog, then how fast learning applies it."""
-        self._forget(probe=False)
+        self._forget()
         with self._database("identity") as database:
             # The lock of the relay: it waits until all is there.
             database.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
@@ -250,12 +250,11 @@ class Pipeline:
             finally:
                 database.execute(_NO_PROBE)
 
-    def _forget(self, *, probe: bool = True) -> None:
+    def _forget(self) -> None:
         """Forget events that were sent and have arrived."""
-        tables = {"identity": ["outbox"], "learning": ["inbox", "bench_seen"][: 1 + probe]}
-        for subgraph, names in tables.items():
+        for subgraph, table in (("identity", "outbox"), ("learning", "inbox")):
             with self._database(subgraph) as database:
-                database.execute(f"TRUNCATE {', '.join(names)}")
+                database.execute(f"TRUNCATE {table}")
 
     @contextmanager
     def _worker(self, subgraph: str) -> Iterator[int]:
