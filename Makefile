@@ -28,8 +28,9 @@ check: setup ## Format, lint, types, import contracts, schema and migrations are
 	$(BIN)/edtech local drift
 
 fix: setup ## Format and mend what can be mended automatically
-	$(BIN)/ruff check --fix .
+	@$(BIN)/ruff check --fix --exit-zero --quiet .
 	$(BIN)/ruff format .
+	$(BIN)/ruff check .
 
 schema: setup ## Write SDL, supergraph and event schemas to schema/
 	@$(BIN)/edtech local prepare

@@ -4,11 +4,12 @@ Each subgraph extends `SubgraphSettings` with its own prefix (`IDENTITY_DB_HOST`
 share has no prefix (`KAFKA_BROKERS`, …). See docs/architecture.md, "Configuration".
 """
 
+import os
 from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, computed_field, field_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 S = TypeVar("S", bound=BaseSettings)
 
@@ -61,10 +62,39 @@ class PlatformSettings(BaseSettings):
         return [s.strip().encode() for s in self.gateway_secret.get_secret_value().split(",")]
 
 
+class _OneServer(PydanticBaseSettingsSource):
+    """`DB_HOST`, `DB_PORT`, `DB_PASSWORD` without a prefix, where databases share a server."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """The unprefixed variable of one of the three fields."""
+        shared = field_name in ("db_host", "db_port", "db_password")
+        return (os.environ.get(field_name.upper()) or None if shared else None), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """What is set of the three."""
+        found = {
+            name: self.get_field_value(field, name)[0]
+            for name, field in self.settings_cls.model_fields.items()
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
 class SubgraphSettings(PlatformSettings):
     """Settings of one subgraph with a PostgreSQL database; the subclass gives prefix and name."""
 
     subgraph: ClassVar[str]
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment alone; a prefixed variable wins over the shared one."""
+        return init_settings, env_settings, _OneServer(settings_cls)
 
     db_host: str
     db_port: int = Field(5432, ge=1, le=65535)

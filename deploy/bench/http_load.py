@@ -26,6 +26,7 @@ GRACE_SECONDS = 30
 class Plan:
     """What to send, in turn until a limit is reached; another answer than the expected ends it."""
 
+    name: str
     host: str
     port: int
     # Whole HTTP requests with the bodies that answer them, as latin-1 text.
@@ -158,7 +159,7 @@ def run_apart(plan: Plan) -> Seen:
     )
     if child.returncode != 0:
         words = (child.stderr.strip().splitlines() or ["it wrote nothing"])[-1]
-        raise LocalServiceError(f"The load generator failed: {words}")
+        raise LocalServiceError(f"Under load, {plan.name} gave something else: {words}")
     return Seen(**json.loads(child.stdout))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import nan
 from statistics import median
 
 from deploy.bench.http_load import Plan, run_apart
@@ -67,7 +68,8 @@ class Figures:
         pairs = list(zip(given, yardstick, strict=True))
         return (
             median(s.per_second / y.per_second for s, y in pairs),
-            median(s.cpu_total / y.cpu_total for s, y in pairs),
+            # The kernel counts in ticks of 10 ms: very few requests may have cost none.
+            median(s.cpu_total / y.cpu_total if y.cpu_total else nan for s, y in pairs),
         )
 
 
@@ -96,7 +98,9 @@ def measure(
 
 
 def _plan(target: Target, effort: Effort, *, most: int) -> Plan:
-    return Plan("127.0.0.1", target.port, target.exchanges(), CONNECTIONS, effort.seconds, most)
+    return Plan(
+        target.name, "127.0.0.1", target.port, target.exchanges(), CONNECTIONS, effort.seconds, most
+    )
 
 
 def _cpu(processes: Mapping[str, int]) -> dict[str, float]:

@@ -22,7 +22,7 @@ from deploy.local.process import ChildProcess
 from deploy.local.service import accepts
 from deploy.local.tools import ROOT
 
-WIDTH = 110
+WIDTH = 124
 
 
 class Only(StrEnum):

@@ -5,6 +5,8 @@ import { SIGNATURE_HEADER, currentMinute, sign } from '../signature.mjs';
 export const SUBGRAPH_TRANSPORTS = {
   '*.http': {
     options: {
+      // Two viewers may ask the same at the same moment: equal bodies are not equal requests.
+      deduplicateInflightRequests: false,
       subscriptions: {
         kind: 'ws',
         options: {

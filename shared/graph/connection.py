@@ -27,6 +27,13 @@ class PageInfo:
         )
 
 
+def _edges(kind: Any, page: Page[Any]) -> list[Any]:
+    return [
+        kind(cursor=cursor, node=node)
+        for cursor, node in zip(page.cursors, page.items, strict=True)
+    ]
+
+
 @strawberry.federation.type(shareable=True, description="One entry of a list with its cursor.")
 class Edge(Generic[T]):
     cursor: str = strawberry.field(description="Opaque place of this entry in the list.")
@@ -42,11 +49,7 @@ class Connection(Generic[T]):
     @classmethod
     def of(cls, page: Page[T]) -> Self:
         """From a page of GraphQL objects."""
-        edges = [
-            Edge(cursor=cursor, node=node)
-            for cursor, node in zip(page.cursors, page.items, strict=True)
-        ]
-        return cls(edges=edges, nodes=page.items, page_info=PageInfo.of(page))
+        return cls(edges=_edges(Edge, page), nodes=page.items, page_info=PageInfo.of(page))
 
 
 @strawberry.federation.type(shareable=True, description="One entry that another subgraph owns.")
@@ -68,11 +71,8 @@ class ReferenceConnection(Generic[T]):
     @classmethod
     def of(cls, page: Page[T]) -> Self:
         """From a page of references."""
-        edges = [
-            ReferenceEdge(cursor=cursor, node=node)
-            for cursor, node in zip(page.cursors, page.items, strict=True)
-        ]
-        return cls(edges=edges, nodes=list(page.items), page_info=PageInfo.of(page))
+        nodes: list[T | None] = [*page.items]
+        return cls(edges=_edges(ReferenceEdge, page), nodes=nodes, page_info=PageInfo.of(page))
 
 
 def _argument(description: str) -> Any:

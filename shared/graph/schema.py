@@ -118,7 +118,7 @@ class Schema(strawberry.federation.Schema):
 def build_schema(
     subgraph: str,
     *,
-    query: type,
+    query: type | None = None,
     mutation: type | None = None,
     subscription: type | None = None,
     types: Iterable[type] = (),

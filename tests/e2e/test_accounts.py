@@ -1,6 +1,7 @@
 """An account's life through the router: sessions, refresh, reset, second factor, suspension."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +35,13 @@ def test_sessions_show_where_they_began_and_end_at_once(client: Client) -> None:
     refused = phone.post("{ me { id } }").json()
     assert refused["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
     assert desk.act("{ me { id } }") == {"id": desk.user_id}
+
+
+def test_answers_go_to_whom_they_belong_when_many_ask_the_same_at_once(client: Client) -> None:
+    people = [client.join() for _ in range(4)]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda n: people[n % 4].act("{ me { id } }"), range(120)))
+    assert [a["id"] for a in answers] == [people[n % 4].user_id for n in range(120)]
 
 
 def test_refresh_token_works_once_and_its_tokens_do(client: Client) -> None:

@@ -18,6 +18,7 @@ import psycopg
 import pytest
 
 from deploy.local.platform import Platform
+from schema.registry import names
 from tests.e2e.client import PASSWORD, REGISTER, Client, eventually
 from tests.e2e.conftest import GENEROUS
 
@@ -193,7 +194,7 @@ def check(
                 "SELECT count(*) FROM outbox WHERE published_at IS NULL",
             )
             == [(0,)]
-            for name in ("identity", "learning")
+            for name in names()
         ),
         within=60,
     )

@@ -14,8 +14,11 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from deploy.local.platform import Platform
+from schema.registry import names
 from tests.e2e.client import Client, eventually
 from tests.e2e.conftest import GENEROUS
+
+ALL = "+".join(names())
 
 
 @dataclass(frozen=True)
@@ -148,11 +151,11 @@ def test_one_trace_from_the_router_to_the_consumer(traced: Platform, collector: 
         ]
 
     eventually(lambda: spans("router"))
-    [server] = eventually(lambda: spans("identity+learning-api", "/graphql"))
+    [server] = eventually(lambda: spans(f"{ALL}-api", "/graphql"))
     assert server.name == "POST /identity/graphql"
     assert server.parent in {span.id for span in spans("router")}
-    sql = eventually(lambda: spans("identity+learning-api", "INSERT"))
+    sql = eventually(lambda: spans(f"{ALL}-api", "INSERT"))
     assert any("INSERT INTO outbox" in span.attributes["db.query.text"] for span in sql)
     assert not any("edtech.test" in str(span.attributes) for span in sql)
-    [consumed] = eventually(lambda: spans("identity+learning-worker", "learning user_state"))
+    [consumed] = eventually(lambda: spans(f"{ALL}-worker", "learning user_state"))
     assert trace in consumed.links

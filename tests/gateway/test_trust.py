@@ -1,5 +1,6 @@
 """Who may ask: tokens over HTTP and WebSocket, and what reaches the subgraphs with a request."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,18 @@ async def test_bad_token_over_websocket_refuses_the_operation_and_keeps_the_sock
             assert [e["extensions"]["code"] for e in result["errors"]] == ["UNAUTHENTICATED"]
     assert record.requests == []
     assert record.connections == []
+
+
+async def test_equal_questions_at_the_same_moment_are_asked_for_each_viewer(
+    router: Router, record: Record
+) -> None:
+    viewers = [bearer(sub=f"viewer-{n}") for n in range(10)]
+    answers = await asyncio.gather(
+        *(router.ask("{ slow(ms: 200) }", headers=headers) for headers in viewers)
+    )
+    assert [answer.status_code for answer in answers] == [200] * 10
+    sent = [request.headers["authorization"] for request in record.requests]
+    assert sorted(sent) == sorted(headers["authorization"] for headers in viewers)
 
 
 async def test_no_token_is_an_anonymous_viewer(router: Router, record: Record) -> None:

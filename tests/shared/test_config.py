@@ -23,7 +23,7 @@ GOOD = {
 @pytest.fixture
 def variables(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for name in list(os.environ):
-        if name.startswith(("LEARNING_", "KAFKA_", "EDTECH_ENV", "VALKEY_")):
+        if name.startswith(("LEARNING_", "KAFKA_", "EDTECH_ENV", "VALKEY_", "DB_")):
             monkeypatch.delenv(name)
     for name, value in GOOD.items():
         monkeypatch.setenv(name, value)
@@ -87,6 +87,19 @@ def test_all_errors_come_at_once(variables: pytest.MonkeyPatch) -> None:
         "KAFKA_BROKERS",
         "LEARNING_DB_PORT",
     ]
+
+
+def test_databases_on_one_server_need_no_prefix_and_a_prefixed_variable_wins(
+    variables: pytest.MonkeyPatch,
+) -> None:
+    for name in ("LEARNING_DB_HOST", "LEARNING_DB_PASSWORD"):
+        variables.delenv(name)
+    for name, value in {"DB_HOST": "shared", "DB_PORT": "7000", "DB_PASSWORD": "one"}.items():
+        variables.setenv(name, value)
+    variables.setenv("LEARNING_DB_PORT", "7001")
+    settings = load(Settings)
+    assert (settings.db_host, settings.db_port) == ("shared", 7001)
+    assert settings.db_password.get_secret_value() == "one"
 
 
 def test_process_ends_with_3_and_one_line_per_variable() -> None:

@@ -13,10 +13,21 @@ from shared.graph.schema import MOST_DOCUMENTS, Schema
 
 
 @strawberry.type
+class Node:
+    @strawberry.field
+    def inner(self) -> "Node":
+        return Node()
+
+    @strawberry.field
+    def ping(self) -> str:
+        return "pong"
+
+
+@strawberry.type
 class Query:
     @strawberry.field
-    def inner(self) -> "Query":
-        return Query()
+    def inner(self) -> Node:
+        return Node()
 
     @strawberry.field
     def ping(self, word: str = "pong") -> str:
@@ -48,7 +59,7 @@ def nested(depth: int) -> str:
     return "inner { " * (depth - 1) + "ping" + " }" * (depth - 1)
 
 
-DEEP_FRAGMENT = f"fragment Deep on Query {{ {nested(MAX_DEPTH - 1)} }}"
+DEEP_FRAGMENT = f"fragment Deep on Node {{ {nested(MAX_DEPTH - 1)} }}"
 
 
 @pytest.mark.parametrize(
@@ -56,7 +67,7 @@ DEEP_FRAGMENT = f"fragment Deep on Query {{ {nested(MAX_DEPTH - 1)} }}"
     [
         f"{{ {nested(MAX_DEPTH)} }}",
         "{ inner { ...Deep } } " + DEEP_FRAGMENT,
-        "{ inner { ... on Query { ... { ...Deep } } } } " + DEEP_FRAGMENT,
+        "{ inner { ... on Node { ... { ...Deep } } } } " + DEEP_FRAGMENT,
     ],
 )
 async def test_deepest_document_is_answered(query: str) -> None:
@@ -68,7 +79,7 @@ async def test_deepest_document_is_answered(query: str) -> None:
     [
         f"{{ {nested(MAX_DEPTH + 1)} }}",
         "{ inner { inner { ...Deep } } } " + DEEP_FRAGMENT,
-        "{ inner { inner { ... on Query { ...Deep } } } } " + DEEP_FRAGMENT,
+        "{ inner { inner { ... on Node { ...Deep } } } } " + DEEP_FRAGMENT,
         f"{{ ping }} query other {{ {nested(MAX_DEPTH + 1)} }}".replace("{", "query one {", 1),
     ],
 )
@@ -88,21 +99,21 @@ async def test_most_aliases_are_answered_and_one_more_is_refused() -> None:
 async def test_aliases_count_as_often_as_their_fragment_is_spread() -> None:
     assert (
         await refusals(
-            "{ x: inner { ...F } y: inner { ...F } } fragment F on Query { " + aliased(99) + " }"
+            "{ x: inner { ...F } y: inner { ...F } } fragment F on Node { " + aliased(99) + " }"
         )
         == []
     )
     assert await refusals(
-        "{ x: inner { ...F } y: inner { ...F } } fragment F on Query { " + aliased(100) + " }"
+        "{ x: inner { ...F } y: inner { ...F } } fragment F on Node { " + aliased(100) + " }"
     ) == named("maxAliases", MAX_ALIASES)
     doubling = "".join(
-        f" fragment F{n} on Query {{ x: inner {{ ...F{n + 1} }} y: inner {{ ...F{n + 1} }} }}"
+        f" fragment F{n} on Node {{ x: inner {{ ...F{n + 1} }} y: inner {{ ...F{n + 1} }} }}"
         for n in range(18)
     )
     # Under 20 fields deep and 36 aliases long, it asks for a quarter of a million values.
-    assert await refusals("{ ...F0 }" + doubling + " fragment F18 on Query { ping }") == named(
-        "maxAliases", MAX_ALIASES
-    )
+    assert await refusals(
+        "{ inner { ...F0 } }" + doubling + " fragment F18 on Node { ping }"
+    ) == named("maxAliases", MAX_ALIASES)
 
 
 async def test_too_many_tokens_are_refused_with_the_limit_named() -> None:
@@ -115,7 +126,7 @@ async def test_too_many_tokens_are_refused_with_the_limit_named() -> None:
     "query",
     [
         "{ ...A } fragment A on Query { ...A }",
-        "{ ...A } fragment A on Query { inner { ...B } } fragment B on Query { inner { ...A } }",
+        "{ ...A } fragment A on Query { inner { ...B } } fragment B on Node { inner { ...B } }",
         "{ ...A ...B ...C } fragment A on Query { ...B ...C } fragment B on Query { ...A ...C }"
         " fragment C on Query { ...A ...B }",
         "{ ...Nobody }",
@@ -134,9 +145,9 @@ async def test_fragments_in_a_circle_or_unknown_are_refused(query: str) -> None:
         f"{{ {nested(2500)} }}",
         "{ ping(word: " + "[" * 4000 + "]" * 4000 + ") }",
         "{ " + "ping " * 4000 + "}",
-        "{ ...F0 }"
-        + "".join(f" fragment F{n} on Query {{ inner {{ ...F{n + 1} }} }}" for n in range(700))
-        + " fragment F700 on Query { ping }",
+        "{ inner { ...F0 } }"
+        + "".join(f" fragment F{n} on Node {{ inner {{ ...F{n + 1} }} }}" for n in range(700))
+        + " fragment F700 on Node { ping }",
     ],
     ids=["open", "deep", "list", "repeated", "fragments"],
 )

