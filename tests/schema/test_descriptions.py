@@ -34,7 +34,13 @@ def undescribed(sdl: str) -> Iterator[str]:
     for name, kind in schema.type_map.items():
         if is_introspection_type(kind) or is_specified_scalar_type(kind) or name in FEDERATION:
             continue
-        if not kind.description:
+        # A subgraph without queries has a `Query` of the federation's fields alone.
+        bare = (
+            name == "Query"
+            and isinstance(kind, GraphQLObjectType)
+            and set(kind.fields) <= {"_service", "_entities"}
+        )
+        if not kind.description and not bare:
             yield name
         if isinstance(kind, GraphQLEnumType):
             yield from (f"{name}.{k}" for k, v in kind.values.items() if not v.description)
