@@ -123,19 +123,27 @@ async def test_too_many_tokens_are_refused_with_the_limit_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "query",
+    ("query", "complaint"),
     [
-        "{ ...A } fragment A on Query { ...A }",
-        "{ ...A } fragment A on Query { inner { ...B } } fragment B on Node { inner { ...B } }",
-        "{ ...A ...B ...C } fragment A on Query { ...B ...C } fragment B on Query { ...A ...C }"
-        " fragment C on Query { ...A ...B }",
-        "{ ...Nobody }",
+        ("{ ...A } fragment A on Query { ...A }", "Cannot spread fragment 'A' within itself."),
+        (
+            "{ inner { ...A } } fragment A on Node { inner { ...B } }"
+            " fragment B on Node { inner { ...A } }",
+            "Cannot spread fragment 'A' within itself via 'B'.",
+        ),
+        (
+            "{ ...A ...B ...C } fragment A on Query { ...B ...C } fragment B on Query { ...A ...C }"
+            " fragment C on Query { ...A ...B }",
+            "Cannot spread fragment 'A' within itself via 'B'.",
+        ),
+        ("{ ...Nobody }", "Unknown fragment 'Nobody'."),
     ],
 )
-async def test_fragments_in_a_circle_or_unknown_are_refused(query: str) -> None:
+async def test_fragments_in_a_circle_or_unknown_are_refused(query: str, complaint: str) -> None:
     async with asyncio.timeout(5):
         found = await refusals(query)
     assert {extensions["code"] for _, extensions in found} == {"GRAPHQL_VALIDATION_FAILED"}
+    assert complaint in [message for message, _ in found]
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,12 @@ DO = "mutation($how: String!) { do(how: $how) { ... on Thing { name }" + (
 )
 
 
+def shared_codes() -> list[str]:
+    """The codes that stand in the enum of all subgraphs, between two builds."""
+    definition: Any = ProblemCode
+    return [each.name for each in definition.__strawberry_definition__.values]
+
+
 async def codes(schema: Any) -> dict[str, str]:
     result = await schema.execute(
         '{ __type(name: "ProblemCode") { enumValues { name description } } }'
@@ -100,7 +106,7 @@ async def test_each_subgraph_of_a_process_has_its_own_codes() -> None:
     alpha, beta = await codes(ALPHA), await codes(BETA)
     assert set(alpha) == GENERAL | {"SLOT_TAKEN"}
     assert set(beta) == GENERAL | {"PAINT_OUT"}
-    assert [each.name for each in ProblemCode] == ["INTERNAL"]
+    assert shared_codes() == ["INTERNAL"]
 
 
 async def test_code_is_described_by_its_own_error() -> None:
@@ -149,7 +155,7 @@ def test_two_errors_with_one_code_do_not_build() -> None:
     with pytest.raises(TypeError, match="Second and First both have TWICE"):
         build_schema("gamma", query=Query)
     assert (first.__module__, second.__module__) == ("subgraphs.gamma.a", "subgraphs.gamma.b")
-    assert [each.name for each in ProblemCode] == ["INTERNAL"]
+    assert shared_codes() == ["INTERNAL"]
 
 
 class Level(Enum):
