@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from shared import telemetry
 from shared.db import WriteSession
 from shared.events import is_compacted
 from shared.inbox import Record, Unreadable, read
@@ -46,6 +47,8 @@ class Outcome:
 async def opened(subgraph: Subgraph) -> AsyncIterator[Runtime]:
     """A runtime of the subgraph, for the length of one command."""
     runtime = subgraph.start()
+    # Logs of a command are those of the platform, too: no values of people in them.
+    telemetry.configure(runtime.settings, f"{subgraph.name}-command")
     await runtime.open()
     try:
         yield runtime

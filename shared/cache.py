@@ -45,10 +45,10 @@ class Cache:
             # the windows of this process, where they count anew.
             pool = BlockingConnectionPool.from_url(
                 url,
-                max_connections=50,
+                max_connections=8,
                 timeout=1,
-                socket_timeout=0.25,
-                socket_connect_timeout=0.25,
+                socket_timeout=0.5,
+                socket_connect_timeout=0.5,
                 retry=Retry(ConstantBackoff(0.05), 1),
             )
             self._client = Redis.from_pool(pool)

@@ -3,11 +3,13 @@
 Every subgraph is served by this one class, so that it can be replaced beneath all of them.
 """
 
+import json
 import time
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
+import structlog
 from opentelemetry import propagate, trace
 from starlette.requests import Request
 from starlette.responses import Response
@@ -135,7 +137,9 @@ class Endpoint(GraphQL[BaseContext, None]):
                 user_agent=request.headers.get("user-agent"),
             )
             outcome = "answered"
-            await super().__call__(scope, receive, send)
+            user_id = scope["state"]["viewer"].user_id
+            with structlog.contextvars.bound_contextvars(user_id=user_id and str(user_id)):
+                await super().__call__(scope, receive, send)
         except DomainError as error:
             await refusal(error)(scope, receive, send)
         except Exception:
@@ -182,6 +186,16 @@ class Endpoint(GraphQL[BaseContext, None]):
         except DomainError as error:
             raise ConnectionRejectionError({"reason": error.message}) from error
         return await super().on_ws_connect(context)
+
+    def decode_json(self, data: str | bytes) -> object:
+        """A JSON object; anything else is a bad request and no accident."""
+        try:
+            value = json.loads(data)
+        except RecursionError:
+            value = None
+        if not isinstance(value, dict):
+            raise json.JSONDecodeError("a JSON object is wanted", "", 0)
+        return value
 
     def encode_json(self, data: object) -> str:
         """JSON by orjson, as text: WebSocket clients expect text frames."""

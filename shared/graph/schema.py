@@ -94,12 +94,12 @@ class Schema(strawberry.federation.Schema):
         """
         results: list[Any] = []
         for representation in cast("list[dict[str, Any]]", representations):
-            fields = {k: v for k, v in representation.items() if k != "__typename"}
             try:
+                fields = {k: v for k, v in representation.items() if k != "__typename"}
                 resolve, wants_info = self._reference_resolver(representation["__typename"])
-                arguments = {"info": info, **fields} if wants_info else fields
-                results.append(resolve(**arguments))
-            except (KeyError, TypeError):
+                # As keywords of one call, so that a key named `info` cannot take its place.
+                results.append(resolve(info=info, **fields) if wants_info else resolve(**fields))
+            except (AttributeError, KeyError, TypeError):
                 problem = GraphQLError(
                     "Unknown representation.", extensions={"code": "INVALID_INPUT"}
                 )

@@ -108,9 +108,6 @@ async def test_one_failure_is_alone(bad: dict[str, Any], message: str, code: str
     )
 
 
-@pytest.mark.xfail(
-    reason="`entities_resolver` looks at type and shape outside of its try, so all are null"
-)
 @pytest.mark.parametrize(
     "bad",
     [

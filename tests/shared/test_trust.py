@@ -176,6 +176,11 @@ async def test_body_over_the_limit_is_refused_with_the_limit_named(learning: Gra
     assert "2097152" in answer.json()["errors"][0]["message"]
 
 
+@pytest.mark.parametrize("body", [b"5", b"null", b"[]", b"{", b"[" * 100_000])
+async def test_body_that_is_no_object_is_a_bad_request(learning: GraphClient, body: bytes) -> None:
+    assert (await learning.post(body)).status_code == 400
+
+
 async def test_every_error_carries_the_request_id(learning: GraphClient) -> None:
     answer = await learning.post(QUERY, signature="", headers={"x-request-id": "req-12345678"})
     assert answer.json()["errors"][0]["extensions"]["requestId"] == "req-12345678"
