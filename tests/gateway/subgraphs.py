@@ -4,7 +4,8 @@ import asyncio
 import hashlib
 import hmac
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +47,23 @@ class Received:
 
 
 @dataclass
+class Work:
+    """Slow work of one test; what an earlier test left running ends in its own count."""
+
+    opened: int = 0
+    closed: int = 0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """One piece of it."""
+        self.opened += 1
+        try:
+            yield
+        finally:
+            self.closed += 1
+
+
+@dataclass
 class Record:
     """What happened in the subgraphs, and how they are told to behave."""
 
@@ -53,8 +71,17 @@ class Record:
     refused: list[str] = field(default_factory=list)
     connections: list[dict[str, Any]] = field(default_factory=list)
     status: dict[str, int] = field(default_factory=dict)
-    opened: int = 0
-    closed: int = 0
+    work: Work = field(default_factory=Work)
+
+    @property
+    def opened(self) -> int:
+        """How much slow work began during this test."""
+        return self.work.opened
+
+    @property
+    def closed(self) -> int:
+        """How much of it has ended."""
+        return self.work.closed
 
     def to(self, subgraph: str) -> list[Received]:
         """The requests of one subgraph."""
@@ -173,11 +200,8 @@ class UsersQuery:
     @strawberry.field
     async def slow(self, ms: int) -> str | None:
         """Answers late."""
-        RECORD.opened += 1
-        try:
+        with RECORD.work.running():
             await asyncio.sleep(ms / 1000)
-        finally:
-            RECORD.closed += 1
         return "done"
 
     @strawberry.field
@@ -213,13 +237,10 @@ class UsersSubscription:
     @strawberry.subscription
     async def ticks(self, count: int, ms: int = 5) -> AsyncIterator[Tick]:
         """Count up."""
-        RECORD.opened += 1
-        try:
+        with RECORD.work.running():
             for number in range(count):
                 await asyncio.sleep(ms / 1000)
                 yield Tick(number=number, user=_user(number))
-        finally:
-            RECORD.closed += 1
 
 
 @strawberry.federation.type(name="User", keys=["id"])
