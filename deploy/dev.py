@@ -77,7 +77,9 @@ def up(console: Console) -> None:
             stopping.set()
             raise KeyboardInterrupt
 
+    # Both, also where a shell has started this in the background with SIGINT ignored.
     signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
     began = time.monotonic()
     ports = ports_from_environment(DEFAULT_PORTS)
     with ProgressTable(console) as table:
