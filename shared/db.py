@@ -108,6 +108,22 @@ def sync_url(settings: SubgraphSettings) -> URL:
     )
 
 
+class _PooledConnection(psycopg.AsyncConnection[Any]):
+    """Gives itself back to the pool when it is broken, too.
+
+    psycopg's own `close` does nothing for a broken connection, so that its place in the pool would
+    be lost for good with each one that the server cuts.
+    """
+
+    async def close(self) -> None:
+        """Return to the pool, which replaces what is broken."""
+        pool = getattr(self, "_pool", None)
+        if self.closed and pool is not None:
+            await pool.putconn(self)
+        else:
+            await super().close()
+
+
 class Database:
     """The pools and engines of one subgraph. Open before use, close at the end."""
 
@@ -140,6 +156,7 @@ class Database:
                 "options": options,
                 "prepare_threshold": 3,
             },
+            connection_class=_PooledConnection,
             min_size=min(s.db_pool_min, s.db_pool_max),
             max_size=s.db_pool_max,
             max_idle=s.db_pool_idle_seconds,
