@@ -22,7 +22,7 @@ from strawberry.types.unset import UnsetType
 
 from shared.auth import SIGNATURE_HEADER, WEBSOCKET_SKEW_SECONDS, Authenticator, verify_proof
 from shared.errors import DomainError, Unauthenticated
-from shared.graph import BaseContext, Schema
+from shared.graph import BaseContext
 from shared.ids import new_id
 from shared.runtime import Runtime, Subgraph
 from shared.telemetry import REQUESTS, current_correlation, log, story, tracer
@@ -212,8 +212,3 @@ class Endpoint(GraphQL[BaseContext, None]):
             dict(headers),
             "application/json",
         )
-
-
-def schema_of(endpoint: Endpoint) -> Schema:
-    """The schema that an endpoint serves."""
-    return endpoint._subgraph.schema
