@@ -60,7 +60,8 @@ def wait_until_up(process: subprocess.Popen[str]) -> str:
 def interrupt(process: subprocess.Popen[str]) -> int:
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
-    return process.returncode
+    # As a shell shows it: an interrupt while the interpreter still starts ends it by the signal.
+    return 128 + signal.SIGINT if process.returncode == -signal.SIGINT else process.returncode
 
 
 def living(folder: str) -> list[str]:
