@@ -75,6 +75,7 @@ def _environment(port: int) -> dict[str, str]:
     environment = {
         "KAFKA_BROKERS": "127.0.0.1:9",
         "GATEWAY_SECRET": secrets.token_urlsafe(32),
+        "SEAL_SECRET": secrets.token_urlsafe(32),
         "JWKS_URL": nowhere,
         "JWT_ISSUER": nowhere,
         "PUBLIC_URL": nowhere,

@@ -39,6 +39,7 @@ class PlatformSettings(BaseSettings):
     )
     valkey_url: str | None = Field(None, validation_alias="VALKEY_URL", pattern=r"^rediss?://")
     gateway_secret: SecretStr = Field(validation_alias="GATEWAY_SECRET")
+    seal_secret: SecretStr = Field(validation_alias="SEAL_SECRET")
     jwks_url: str = Field(validation_alias="JWKS_URL", pattern=r"^https?://")
     jwt_issuer: str = Field(validation_alias="JWT_ISSUER", pattern=r"^https?://")
     jwt_audience: str = Field("graph", validation_alias="JWT_AUDIENCE", min_length=1)
@@ -48,7 +49,7 @@ class PlatformSettings(BaseSettings):
     )
     trace_sample_ratio: float = Field(0.1, validation_alias="OTEL_TRACES_SAMPLER_ARG", ge=0, le=1)
 
-    @field_validator("gateway_secret")
+    @field_validator("gateway_secret", "seal_secret")
     @classmethod
     def _each_is_long(cls, value: SecretStr) -> SecretStr:
         # A comma too many would leave an empty secret, with which anybody can sign.
@@ -59,7 +60,16 @@ class PlatformSettings(BaseSettings):
     @property
     def gateway_secrets(self) -> list[bytes]:
         """The router's signing secrets; two while one is being rotated out."""
-        return [s.strip().encode() for s in self.gateway_secret.get_secret_value().split(",")]
+        return _each(self.gateway_secret)
+
+    @property
+    def seal_secrets(self) -> list[bytes]:
+        """What tokens between subgraphs are sealed with: the first; any of them opens."""
+        return _each(self.seal_secret)
+
+
+def _each(secret: SecretStr) -> list[bytes]:
+    return [part.strip().encode() for part in secret.get_secret_value().split(",")]
 
 
 class _OneServer(PydanticBaseSettingsSource):

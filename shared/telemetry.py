@@ -40,6 +40,7 @@ CONSUMED = Counter(
 )  # applied, duplicate, skipped, dead
 CONSUMER_LAG = Gauge("edtech_consumer_lag", "Records not yet read.", ["subgraph", "topic"])
 TIMER_RUNS = Counter("edtech_timer_runs_total", "Timer runs.", ["subgraph", "timer", "outcome"])
+SAGAS = Gauge("edtech_sagas", "Sagas by kind and state.", ["subgraph", "kind", "state"])
 
 _correlation: ContextVar[str | None] = ContextVar("correlation", default=None)
 _causation: ContextVar[str | None] = ContextVar("causation", default=None)

@@ -111,6 +111,7 @@ class Platform:
             "EDTECH_FOLDER": str(self.directory),
             "KAFKA_REPLICATION_FACTOR": "1",
             "GATEWAY_SECRET": self._secrets["gateway"],
+            "SEAL_SECRET": self._secrets["seal"],
             "JWT_ISSUER": self.router_url,
             "JWKS_URL": f"{self.api_url}/identity/.well-known/jwks.json",
             "PUBLIC_URL": "http://localhost:3000",
@@ -291,18 +292,22 @@ def _subgraphs() -> list[str]:
 
 def _secrets(path: Path) -> dict[str, str]:
     """Secrets of this folder's platform, made once: nothing has a default password."""
+    made = {
+        "gateway": secrets.token_urlsafe(48),
+        "seal": secrets.token_urlsafe(48),
+        "database": secrets.token_urlsafe(24),
+        "identity_master_key": secrets.token_urlsafe(32) + "=",
+    }
     try:
         known: dict[str, str] = json.loads(path.read_text())
-        return known
+        if known.keys() >= made.keys():
+            return known
+        # Of an older release: what it did not need yet is added.
+        made |= known
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
     except ValueError:
         raise LocalServiceError(f"{path} is not readable: run `make reset`.") from None
-    made = {
-        "gateway": secrets.token_urlsafe(48),
-        "database": secrets.token_urlsafe(24),
-        "identity_master_key": secrets.token_urlsafe(32) + "=",
-    }
     new = path.with_suffix(f".{os.getpid()}")
     new.touch(mode=0o600)
     new.write_text(json.dumps(made))

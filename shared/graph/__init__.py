@@ -15,6 +15,7 @@ from shared.graph.connection import (
 from shared.graph.context import BaseContext
 from shared.graph.enums import described_enum
 from shared.graph.problem import Problem
+from shared.graph.sagas import Saga
 from shared.graph.scalars import Currency, MinorUnits, Money, MoneyInput
 from shared.graph.schema import REFERENCE, Schema, build_schema
 
@@ -36,6 +37,7 @@ __all__ = [
     "Problem",
     "ReferenceConnection",
     "ReferenceEdge",
+    "Saga",
     "Schema",
     "build_schema",
     "described_enum",

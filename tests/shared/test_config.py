@@ -12,6 +12,7 @@ from subgraphs.learning.config import Settings
 GOOD = {
     "KAFKA_BROKERS": "127.0.0.1:9092",
     "GATEWAY_SECRET": "x" * 32,
+    "SEAL_SECRET": "x" * 32,
     "JWKS_URL": "http://127.0.0.1/jwks.json",
     "JWT_ISSUER": "http://127.0.0.1",
     "PUBLIC_URL": "http://127.0.0.1",

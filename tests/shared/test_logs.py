@@ -60,6 +60,7 @@ def logs(monkeypatch: pytest.MonkeyPatch, environment: str) -> list[dict[str, An
         "LOG_LEVEL": "INFO",
         "KAFKA_BROKERS": "127.0.0.1:9",
         "GATEWAY_SECRET": "x" * 32,
+        "SEAL_SECRET": "x" * 32,
         "JWKS_URL": "http://127.0.0.1/jwks.json",
         "JWT_ISSUER": "http://127.0.0.1",
         "PUBLIC_URL": "http://127.0.0.1",

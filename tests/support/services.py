@@ -20,6 +20,7 @@ from schema.registry import load_subgraph, names
 from shared.config import load
 
 SECRET = "a-secret-of-the-tests-with-enough-characters"
+SEAL_SECRET = "what-the-tests-seal-offers-with-is-long-enough"
 ISSUER = "http://identity.test"
 PUBLIC_URL = "http://web.test"
 SHARED = "EDTECH_TEST_SERVICES"  # the folder of the run whose services are to be used
@@ -43,6 +44,7 @@ def platform_environment(services: Stack) -> dict[str, str]:
         "EDTECH_ENV": "test",
         "KAFKA_REPLICATION_FACTOR": "1",
         "GATEWAY_SECRET": SECRET,
+        "SEAL_SECRET": SEAL_SECRET,
         "JWT_ISSUER": ISSUER,
         "JWKS_URL": "http://127.0.0.1:9/jwks.json",
         "PUBLIC_URL": PUBLIC_URL,

@@ -48,7 +48,13 @@ async def test_student_takes_a_seat(student: GraphClient) -> None:
     [(kind, payload)] = await published(student.runtime)
     assert kind == "edtech.learning.enrollment.activated.v1"
     student_id = payload.pop("studentId")
-    assert payload == {"version": 1, "enrollmentId": enrollment_id, "courseId": str(course.id)}
+    assert payload == {
+        "version": 1,
+        "enrollmentId": enrollment_id,
+        "courseId": str(course.id),
+        "purchaseId": None,
+        "refundUntil": None,
+    }
     query = """query($id: ID!) { course(id: $id) { seatsLeft currentStudents
       myEnrollment { id student { id } } } }"""
     assert (await student.ask(query, id=course.id)).data["course"] == {
