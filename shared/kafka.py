@@ -210,6 +210,10 @@ class Subscription:
     def _read_until_stopped(self) -> None:
         consumer = KafkaConsumer(**self._config)
         try:
+            # A leader that does not know the topics yet assigns none of their partitions, and may
+            # never notice (seen with 3.0.12 on a busy machine).
+            for topic in self._topics:
+                consumer.partitions_for_topic(topic)
             consumer.subscribe(self._topics, listener=_Listener(self, consumer))
             committed_at = progress_at = time.monotonic()
             while not self._stop.is_set():
