@@ -59,12 +59,16 @@ class ReadSession(AsyncSession):
 
 
 class WriteSession(ReadSession):
-    """One transaction; `before_commit` hooks run after the last flush, in order."""
+    """One transaction; `before_commit` hooks run after the last flush, in order.
+
+    `settings` are the subgraph's own, for handlers, which get nothing but session and event.
+    """
 
     before_commit: list[Callable[["WriteSession"], Awaitable[None]]]
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, settings: SubgraphSettings) -> None:
         super().__init__(engine, expire_on_commit=False)
+        self.settings = settings
         self.before_commit = []
 
 
@@ -207,7 +211,7 @@ class Database:
     async def write(self) -> AsyncIterator[WriteSession]:
         """One transaction, committed at the end. Raises Unavailable or Timeout."""
         with _as_domain_errors():
-            async with WriteSession(self.write_engine) as session, session.begin():
+            async with WriteSession(self.write_engine, self.settings) as session, session.begin():
                 yield session
                 await session.flush()
                 for hook in session.before_commit:

@@ -79,17 +79,18 @@ class Handlers:
     many: dict[type[Event], BatchHandler] = field(default_factory=dict)
 
     def on(
-        self, event_type: type[E]
+        self, *event_types: type[E]
     ) -> Callable[
         [Callable[[WriteSession, E], Awaitable[None]]], Callable[[WriteSession, E], Awaitable[None]]
     ]:
-        """Call the function for each event of the type, inside the batch's transaction."""
+        """Call the function for each event of the types, inside the batch's transaction."""
 
         def register(
             function: Callable[[WriteSession, E], Awaitable[None]],
         ) -> Callable[[WriteSession, E], Awaitable[None]]:
-            self._claim(event_type)
-            self.one[event_type] = function
+            for event_type in event_types:
+                self._claim(event_type)
+                self.one[event_type] = function
             return function
 
         return register

@@ -120,7 +120,7 @@ class Sagas:
 
 
 def add_saga_table(metadata: sa.MetaData) -> None:
-    """Add `saga_instances` to a subgraph's tables."""
+    """Add `saga_instances` to a subgraph's tables; its migration keeps `updated_at` by trigger."""
     now = sa.func.clock_timestamp()
     table = sa.Table(
         "saga_instances",
@@ -154,28 +154,26 @@ _START = sa.text(
 _GET = sa.text("SELECT * FROM saga_instances WHERE id = :id FOR UPDATE")
 _MOVE = sa.text(
     "UPDATE saga_instances SET state = :state, step = :step, data = CAST(:data AS jsonb),"
-    " deadline = :deadline, attempts = 0, last_error = :error, version = version + 1,"
-    " updated_at = clock_timestamp()"
+    " deadline = :deadline, attempts = 0, last_error = :error, version = version + 1"
     " WHERE id = :id AND version = :version AND state IN ('RUNNING', 'NEEDS_ATTENTION')"
     " RETURNING *"
 )
 # The lease is the new deadline: a worker that dies leaves the instance to the next one.
 _CLAIM = sa.text(
     "UPDATE saga_instances SET deadline = clock_timestamp() + CAST(:lease AS interval),"
-    " attempts = attempts + 1, version = version + 1, updated_at = clock_timestamp()"
+    " attempts = attempts + 1, version = version + 1"
     " WHERE id IN (SELECT id FROM saga_instances WHERE state = 'RUNNING'"
     " AND deadline <= clock_timestamp() ORDER BY deadline LIMIT :most FOR UPDATE SKIP LOCKED)"
     " RETURNING *"
 )
 _POSTPONE = sa.text(
     "UPDATE saga_instances SET deadline = clock_timestamp() + CAST(:pause AS interval),"
-    " state = :state, attempts = :attempts, last_error = :error, version = version + 1,"
-    " updated_at = clock_timestamp() WHERE id = :id AND version = :version AND state = 'RUNNING'"
+    " state = :state, attempts = :attempts, last_error = :error, version = version + 1"
+    " WHERE id = :id AND version = :version AND state = 'RUNNING'"
 )
 _RETRY = sa.text(
     "UPDATE saga_instances SET state = 'RUNNING', deadline = clock_timestamp(), attempts = 0,"
-    " version = version + 1, updated_at = clock_timestamp()"
-    " WHERE id = :id AND state = 'NEEDS_ATTENTION' RETURNING *"
+    " version = version + 1 WHERE id = :id AND state = 'NEEDS_ATTENTION' RETURNING *"
 )
 _COUNT = sa.text("SELECT kind, state, count(*) AS n FROM saga_instances GROUP BY kind, state")
 _ID = sa.column("id", sa.Uuid)

@@ -96,3 +96,9 @@ async def identity(client_of: Callable[[str], Awaitable[GraphClient]]) -> GraphC
 async def learning(client_of: Callable[[str], Awaitable[GraphClient]]) -> GraphClient:
     """A client of learning."""
     return await client_of("learning")
+
+
+@pytest.fixture
+async def reviews(client_of: Callable[[str], Awaitable[GraphClient]]) -> GraphClient:
+    """A client of reviews."""
+    return await client_of("reviews")

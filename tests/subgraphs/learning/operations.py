@@ -1,29 +1,14 @@
-"""Learning's operations as tests send them, and a guard for what may not change."""
+"""Learning's operations as tests send them."""
 
-import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from tests.support.operations import code, contents, mutation, run, unchanged
 
-import sqlalchemy as sa
-
-from shared.runtime import Runtime
-from tests.support.graph import GraphClient
+__all__ = ["code", "contents", "mutation", "run", "unchanged"]
 
 COURSE = """id title description category level language price { amount currency }
  durationMinutes status maxStudents currentStudents seatsLeft"""
 UNIT = "id position title summary durationMinutes"
 ENROLLMENT = "id status completedAt progress { completedUnits totalUnits percent }"
 ENTRY = "id status offerExpiresAt"
-
-
-def mutation(field: str, declared: str, answers: str, selection: str) -> str:
-    """A mutation whose arguments carry the names of its variables."""
-    names = ", ".join(f"{name}: ${name}" for name in re.findall(r"\$(\w+)", declared))
-    return (
-        f"mutation({declared}) {{ result: {field}({names}) {{ __typename"
-        f" ... on {answers} {{ {selection} }} ... on Problem {{ code message field }} }} }}"
-    )
 
 
 CREATE_COURSE = mutation(
@@ -51,44 +36,35 @@ COMPLETE_UNIT = mutation(
 )
 JOIN_WAITLIST = mutation("joinWaitlist", "$courseId: ID!", "WaitlistEntry", ENTRY)
 LEAVE_WAITLIST = mutation("leaveWaitlist", "$courseId: ID!", "WaitlistEntry", ENTRY)
-
-
-async def run(client: GraphClient, operation: str, **variables: Any) -> dict[str, Any]:
-    """What the mutation answers: the thing or a Problem."""
-    result: dict[str, Any] = (await client.ask(operation, **variables)).data["result"]
-    return result
-
-
-async def code(client: GraphClient, operation: str, **variables: Any) -> str:
-    """The Problem's code; the refusal neither writes nor publishes anything."""
-    async with unchanged(client.runtime):
-        result = await run(client, operation, **variables)
-    assert result["__typename"] == "Problem", result
-    return str(result["code"])
-
-
-async def contents(runtime: Runtime) -> dict[str, list[str]]:
-    """Every row of every table, the outbox included."""
-    async with runtime.database.read() as session:
-        tables = await session.scalars(
-            sa.text(
-                "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'"
-                " AND tablename <> 'alembic_version' ORDER BY 1"
-            )
-        )
-        return {
-            name: list(
-                await session.scalars(
-                    sa.text(f"SELECT to_jsonb(t)::text FROM {name} t ORDER BY 1")  # noqa: S608
-                )
-            )
-            for name in tables
-        }
-
-
-@asynccontextmanager
-async def unchanged(runtime: Runtime) -> AsyncIterator[None]:
-    """What happens inside writes nothing and publishes nothing."""
-    before = await contents(runtime)
-    yield
-    assert await contents(runtime) == before
+LESSON = "id status kind startsAt endsAt holdExpiresAt completedAt disputeUntil refundBps"
+BOOK = mutation("bookLesson", "$offerToken: String!, $idempotencyKey: String", "Lesson", LESSON)
+RESCHEDULE = mutation(
+    "rescheduleLesson", "$id: ID!, $offerToken: String, $startsAt: DateTime", "Lesson", LESSON
+)
+CANCEL_LESSON = mutation("cancelLesson", "$id: ID!, $reason: String", "Lesson", LESSON)
+START_LESSON = mutation("startLesson", "$id: ID!", "Lesson", LESSON)
+COMPLETE_LESSON = mutation("completeLesson", "$id: ID!", "Lesson", LESSON)
+JOIN_LESSON = mutation("joinLesson", "$id: ID!", "Lesson", LESSON)
+LEAVE_LESSON = mutation("leaveLesson", "$id: ID!", "Lesson", LESSON)
+RECORD_ATTENDANCE = mutation(
+    "recordAttendance",
+    "$lessonId: ID!, $studentId: ID!, $attendance: Attendance!",
+    "Lesson",
+    LESSON,
+)
+REPORT_NO_SHOW = mutation("reportNoShow", "$lessonId: ID!, $who: LessonRole!", "Lesson", LESSON)
+OPEN_DISPUTE = mutation("openDispute", "$lessonId: ID!, $reason: String!", "Lesson", LESSON)
+RESOLVE_DISPUTE = mutation("resolveDispute", "$lessonId: ID!, $refundBps: Int!", "Lesson", LESSON)
+SCHEDULE_GROUP = mutation(
+    "scheduleGroupLesson",
+    "$courseId: ID!, $startsAt: DateTime!, $durationMinutes: Int!, $idempotencyKey: String",
+    "Lesson",
+    f"{LESSON} participants(first: 100) {{ nodes {{ user {{ id }} role hasConflict }} }}",
+)
+PURCHASE = mutation(
+    "purchaseCourse",
+    "$courseId: ID!, $idempotencyKey: String",
+    "Enrollment",
+    f"{ENROLLMENT} purchaseId holdExpiresAt refundUntil",
+)
+RETRY_SAGA = mutation("retryLearningSaga", "$id: ID!", "Saga", "id kind state step attempts")
