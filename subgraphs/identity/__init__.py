@@ -3,5 +3,5 @@
 Owns:       User(id), Session, SocialAccount, Consent, AuditEntry, OauthClient
 Extends:    nothing
 Publishes:  UserCreated, UserUpdated, UserRoleChanged, UserSuspended, UserRestored, UserLoggedIn
-Listens to: nothing
+Listens to: TutorProfileVerified
 """

@@ -92,6 +92,14 @@ async def set_role(session: WriteSession, *, viewer: Viewer, user_id: UUID, role
     return await _announce_roles(session, viewer, user, "role.granted", role)
 
 
+async def become_tutor(session: WriteSession, *, user_id: UUID) -> None:
+    """Grant the role that a verified tutor needs; nothing for an account that is gone."""
+    try:
+        await set_role(session, viewer=Viewer.system(), user_id=user_id, role="tutor")
+    except NotFound:
+        return
+
+
 async def remove_role(session: WriteSession, *, viewer: Viewer, user_id: UUID, role: str) -> User:
     """Withdraw a role; one that is not there changes nothing. Raises LastAdmin or LastRole."""
     viewer.require_role("admin")
