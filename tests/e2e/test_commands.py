@@ -9,6 +9,7 @@ import psycopg
 
 from deploy.local.platform import Platform
 from deploy.local.tools import ROOT
+from schema.registry import names
 from shared.events.identity import TOPIC
 from shared.kafka import Outgoing, Producer
 from tests.e2e.client import Client, eventually
@@ -87,7 +88,7 @@ def test_replay_rebuilds_references_beside_the_running_worker(
 def test_unknown_subgraph_is_one_line(platform: Platform) -> None:
     done = edtech(platform, "serve", "payments")
     assert done.returncode == 3
-    assert done.stderr == "error No subgraph 'payments'; there are: identity, learning.\n"
+    assert done.stderr == f"error No subgraph 'payments'; there are: {', '.join(names())}.\n"
 
 
 def test_metrics_and_health_are_on_the_admin_port_alone(platform: Platform) -> None:
