@@ -29,7 +29,7 @@ LOGIN = """mutation($input: LoginInput!) {
 }"""
 
 
-def eventually(check: Callable[[], T], *, within: float = 30) -> T:
+def eventually(check: Callable[[], T | None], *, within: float = 30) -> T:
     """The first true result; fails the test when there is none in time."""
     deadline = time.monotonic() + within
     while not (found := check()):

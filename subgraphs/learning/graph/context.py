@@ -15,9 +15,14 @@ class Context(BaseContext):
     """Learning needs no more than every subgraph."""
 
     @property
+    def settings(self) -> Settings:
+        """Learning's settings."""
+        return cast("Settings", self.runtime.settings)
+
+    @property
     def offer_hours(self) -> int:
         """How long a seat is held for somebody on the waitlist."""
-        return cast("Settings", self.runtime.settings).waitlist_offer_hours
+        return self.settings.waitlist_offer_hours
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

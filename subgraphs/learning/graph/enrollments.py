@@ -10,7 +10,7 @@ from shared.ids import parse_id_or_none
 from subgraphs.learning import models
 from subgraphs.learning.graph.context import Info
 from subgraphs.learning.graph.courses import Course
-from subgraphs.learning.service import certificates, enrollments
+from subgraphs.learning.service import certificates, enrollments, purchases
 
 if TYPE_CHECKING:
     from subgraphs.learning.graph.users import User
@@ -20,6 +20,7 @@ LazyUser = Annotated["User", strawberry.lazy("subgraphs.learning.graph.users")]
 described_enum(
     models.EnrollmentStatus,
     "Where an enrolment is in its life.",
+    PENDING_PAYMENT="A seat is held while the student pays; it opens nothing yet.",
     ACTIVE="The student has a seat.",
     COMPLETED="The student has completed every unit that there was.",
     CANCELLED="The student gave the seat back.",
@@ -106,6 +107,29 @@ class Enrollment:
     @strawberry.field(description="When the seat was given back.")
     def cancelled_at(self) -> datetime | None:
         return self.row.cancelled_at
+
+    @strawberry.field(
+        description="The purchase that the seat is held or was paid by; null for others, and free."
+    )
+    def purchase_id(self, info: Info) -> strawberry.ID | None:
+        if self.row.purchase_id is None:
+            return None
+        visible = info.context.viewer.may_see_private(self.row.student_id)
+        return strawberry.ID(str(self.row.purchase_id)) if visible else None
+
+    @strawberry.field(description="Until when the seat is held for the payer, while unpaid.")
+    async def hold_expires_at(self, info: Info) -> datetime | None:
+        if self.row.purchase_id is None or self.row.status != "PENDING_PAYMENT":
+            return None
+        row = await info.context.loader(purchases.get_purchases).load(self.row.purchase_id)
+        return row.hold_expires_at if row else None
+
+    @strawberry.field(description="Until when a bought seat can be given back for money.")
+    async def refund_until(self, info: Info) -> datetime | None:
+        if self.row.purchase_id is None:
+            return None
+        row = await info.context.loader(purchases.get_purchases).load(self.row.purchase_id)
+        return row.refund_until if row else None
 
     @strawberry.field(description="The course.")
     async def course(self, info: Info) -> Course | None:

@@ -1,4 +1,4 @@
-"""Queries and mutations of learning: each mutation is one transaction and one service call."""
+"""Queries and mutations of courses and enrolments: each is one transaction and one call."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -13,13 +13,12 @@ from subgraphs.learning import models
 from subgraphs.learning.graph.context import Info, page_of
 from subgraphs.learning.graph.courses import (
     Course,
-    CourseSearchConnection,
-    CourseSearchInput,
     CourseUnit,
     CreateCourseInput,
     UpdateCourseInput,
 )
 from subgraphs.learning.graph.enrollments import Certificate, Enrollment, WaitlistEntry
+from subgraphs.learning.graph.search import CourseSearchConnection, CourseSearchInput
 from subgraphs.learning.service import (
     certificates,
     courses,
@@ -112,8 +111,8 @@ class UpdateCourseUnitInput:
     duration_minutes: int | None = strawberry.field(default=None, description="At least 1.")
 
 
-@strawberry.type(description="What can be asked.")
-class Query:
+@strawberry.type(description="What can be asked of courses.")
+class CourseQueries:
     @strawberry.field(description="A course, or null; drafts only for their tutor and admins.")
     async def course(self, info: Info, id: CourseId) -> Course | None:
         return await Course.resolve_reference(info, id)
@@ -172,8 +171,8 @@ class Query:
         return Certificate(row=row) if row else None
 
 
-@strawberry.type(description="What can be done; each field is one transaction.")
-class Mutation:
+@strawberry.type(description="What can be done with courses.")
+class CourseMutations:
     @strawberry.mutation(description="Begin a draft of a course (tutors).")
     async def create_course(
         self,
@@ -326,7 +325,7 @@ class Mutation:
                 session,
                 info.context.viewer,
                 parse_id(id, field="id"),
-                offer_hours=info.context.offer_hours,
+                settings=info.context.settings,
             )
         return Enrollment(row=row)
 

@@ -10,7 +10,16 @@ from shared.ids import parse_id_or_none
 from subgraphs.learning.graph.context import Info, page_of
 from subgraphs.learning.graph.courses import Course
 from subgraphs.learning.graph.enrollments import Certificate, Enrollment
-from subgraphs.learning.service import certificates, courses, enrollments
+from subgraphs.learning.graph.lessons import (
+    FromArgument,
+    Lesson,
+    RoleArgument,
+    StatusArgument,
+    ToArgument,
+    lessons_of,
+)
+from subgraphs.learning.graph.paths import LearningPath
+from subgraphs.learning.service import certificates, courses, enrollments, paths
 
 
 @strawberry.federation.type(keys=["id"], description="A person on the platform.")
@@ -95,3 +104,48 @@ class User:
         )
         page = await loader.load(self.user_id)
         return Connection.of(page.map(lambda row: Certificate(row=row)))
+
+    @strawberry.field(
+        description="The user's lessons, the latest first; null but for the user and admins."
+    )
+    async def lessons(
+        self,
+        info: Info,
+        role: RoleArgument = None,
+        status: StatusArgument = None,
+        from_: FromArgument = None,
+        to: ToArgument = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Lesson] | None:
+        if not info.context.viewer.may_see_private(self.user_id):
+            return None
+        return await lessons_of(
+            info,
+            self.user_id,
+            role=role,
+            status=status,
+            since=from_,
+            until=to,
+            first=first,
+            after=after,
+            last=last,
+            before=before,
+        )
+
+    @strawberry.field(description="The user's learning paths; null but for the user and admins.")
+    async def learning_paths(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[LearningPath] | None:
+        if not info.context.viewer.may_see_private(self.user_id):
+            return None
+        loader = info.context.loader(paths.list_paths, page=page_of(first, after, last, before))
+        page = await loader.load(self.user_id)
+        return Connection.of(page.map(lambda row: LearningPath(row=row)))

@@ -31,7 +31,10 @@ class CourseLevel(StrEnum):
 
 
 class Course(Timestamps, Base):
-    """A course with its seats; `current_students` counts live enrolments, `held_seats` offers."""
+    """A course with its seats: `current_students` have one, `held_seats` wait for an answer.
+
+    Held are the seats on offer to the waitlist and those that somebody is paying for.
+    """
 
     __tablename__ = "courses"
 
@@ -84,7 +87,7 @@ class Course(Timestamps, Base):
 
     @property
     def seats_left(self) -> int:
-        """Seats that nobody has and nobody is offered."""
+        """Seats that nobody has and that are held for nobody."""
         return self.max_students - self.current_students - self.held_seats
 
 

@@ -15,6 +15,7 @@ from subgraphs.learning.models.base import Base, one_of
 class EnrollmentStatus(StrEnum):
     """Where an enrolment is in its life."""
 
+    PENDING_PAYMENT = "PENDING_PAYMENT"
     ACTIVE = "ACTIVE"
     COMPLETED = "COMPLETED"
     CANCELLED = "CANCELLED"
@@ -30,6 +31,10 @@ class WaitlistStatus(StrEnum):
     LEFT = "LEFT"
 
 
+# With one of these a student has a seat; before, it is only held.
+SEATED = (EnrollmentStatus.ACTIVE, EnrollmentStatus.COMPLETED)
+
+
 class Enrollment(Timestamps, Base):
     """A student in a course; a cancelled row is revived, never doubled."""
 
@@ -42,12 +47,44 @@ class Enrollment(Timestamps, Base):
     enrolled_at: Mapped[datetime] = mapped_column(server_default=sa.func.clock_timestamp())
     completed_at: Mapped[datetime | None]
     cancelled_at: Mapped[datetime | None]
+    # The purchase that the seat is held or was paid by; NULL for a free seat.
+    purchase_id: Mapped[UUID | None] = mapped_column(
+        sa.ForeignKey("course_purchases.id", ondelete="RESTRICT"), unique=True
+    )
     version: Mapped[int] = mapped_column(sa.BigInteger, default=1, server_default="1")
 
     __table_args__ = (
         sa.UniqueConstraint("course_id", "student_id"),
         one_of("status", EnrollmentStatus),
+        sa.CheckConstraint(
+            "(status = 'PENDING_PAYMENT') <= (purchase_id IS NOT NULL)", name="purchase"
+        ),
         sa.Index("idx_enrollments_student_id", "student_id", sa.text("id DESC")),
+    )
+
+
+class CoursePurchase(Timestamps, Base):
+    """One try to buy a seat: it is held until `hold_expires_at`, then paid or given up."""
+
+    __tablename__ = "course_purchases"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    course_id: Mapped[UUID] = mapped_column(sa.ForeignKey("courses.id", ondelete="RESTRICT"))
+    student_id: Mapped[UUID]
+    price_amount: Mapped[int] = mapped_column(sa.BigInteger)
+    price_currency: Mapped[str] = mapped_column(sa.CHAR(3))
+    hold_expires_at: Mapped[datetime]
+    # As they were on the day: what the seat can be given back for, and how long the next waits.
+    refund_days: Mapped[int]
+    offer_hours: Mapped[int]
+    paid_at: Mapped[datetime | None]
+    refund_until: Mapped[datetime | None]
+    refund_bps: Mapped[int | None]
+
+    __table_args__ = (
+        sa.CheckConstraint("price_amount BETWEEN 1 AND 9007199254740991", name="price"),
+        sa.CheckConstraint("refund_bps BETWEEN 0 AND 10000", name="refund"),
+        sa.Index("idx_course_purchases_course_id_student_id", "course_id", "student_id"),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -19,14 +20,16 @@ from shared.events.learning import (
 from shared.outbox import publish
 from shared.pages import Order, Page, PageRequest, keyset_by_parent
 from shared.viewer import Viewer
+from subgraphs.learning.config import Settings
 from subgraphs.learning.models import (
+    SEATED,
     Course,
     CourseUnit,
     Enrollment,
     EnrollmentStatus,
     UnitProgress,
 )
-from subgraphs.learning.service import users, waitlist
+from subgraphs.learning.service import groups, purchases, quizzes, users, waitlist
 from subgraphs.learning.service.certificates import issue_certificate
 from subgraphs.learning.service.seats import (
     AlreadyEnrolled,
@@ -68,6 +71,7 @@ async def enroll_free(session: WriteSession, viewer: Viewer, course_id: UUID) ->
                     "status": EnrollmentStatus.ACTIVE,
                     "enrolled_at": sa.func.clock_timestamp(),
                     "cancelled_at": None,
+                    "purchase_id": None,
                     "version": Enrollment.version + 1,
                 },
                 where=Enrollment.status == EnrollmentStatus.CANCELLED,
@@ -83,25 +87,48 @@ async def enroll_free(session: WriteSession, viewer: Viewer, course_id: UUID) ->
     course.current_students += 1
     await session.flush()
     _tell(session, EnrollmentActivated, row)
+    await groups.join_lessons(session, course, student_id)
     return row
 
 
 async def cancel_enrollment(
-    session: WriteSession, viewer: Viewer, enrollment_id: UUID, *, offer_hours: int
+    session: WriteSession, viewer: Viewer, enrollment_id: UUID, *, settings: Settings
 ) -> Enrollment:
-    """Give the seat back; cancelling twice changes nothing. Raises NotFound, Conflict."""
+    """Give the seat back, or give up paying for it; cancelling twice changes nothing.
+
+    A bought seat gives the money back for some days, while little of the course is done.
+    Raises NotFound, Conflict.
+    """
     course, enrollment = await _locked(session, viewer, enrollment_id)
     if enrollment.status == EnrollmentStatus.CANCELLED:
         return enrollment
     if enrollment.status == EnrollmentStatus.COMPLETED:
         raise Conflict("A completed course cannot be cancelled.")
+    if enrollment.status == EnrollmentStatus.PENDING_PAYMENT:
+        await purchases.cancel_purchase(session, course, enrollment)
+        return enrollment
+    [progress] = await get_progress(session, [enrollment.id])
+    refund = await purchases.refund_of(
+        session,
+        enrollment,
+        completed_units=progress.completed_units,
+        total_units=progress.total_units,
+        settings=settings,
+    )
     enrollment.status = EnrollmentStatus.CANCELLED
     enrollment.cancelled_at = utc_now()
     enrollment.version += 1
     course.current_students -= 1
     await session.flush()
-    _tell(session, EnrollmentCancelled, enrollment)
-    await waitlist.offer_free_seats(session, course, offer_hours=offer_hours)
+    _tell(
+        session,
+        EnrollmentCancelled,
+        enrollment,
+        purchase_id=enrollment.purchase_id,
+        refund_bps=refund,
+    )
+    await groups.leave_lessons(session, course, enrollment.student_id)
+    await waitlist.offer_free_seats(session, course, offer_hours=settings.waitlist_offer_hours)
     return enrollment
 
 
@@ -124,6 +151,10 @@ async def complete_unit(session: WriteSession, viewer: Viewer, unit_id: UUID) ->
     course, enrollment = await _locked(session, viewer, found)
     if enrollment.status == EnrollmentStatus.CANCELLED:
         raise Conflict("Your enrolment is cancelled.")
+    if enrollment.status == EnrollmentStatus.PENDING_PAYMENT:
+        raise PaymentRequired("Your enrolment is not paid yet.")
+    if await session.get(UnitProgress, (enrollment.id, unit_id)) is None:
+        await quizzes.require_passed(session, unit_id, student_id)
     inserted = await session.scalar(
         insert(UnitProgress)
         .from_select(
@@ -180,7 +211,9 @@ async def _locked(
     return course, enrollment
 
 
-def _tell(session: WriteSession, event: type[EnrollmentEvent], row: Enrollment) -> None:
+def _tell(
+    session: WriteSession, event: type[EnrollmentEvent], row: Enrollment, **more: Any
+) -> None:
     publish(
         session,
         event(
@@ -188,6 +221,7 @@ def _tell(session: WriteSession, event: type[EnrollmentEvent], row: Enrollment) 
             course_id=row.course_id,
             student_id=row.student_id,
             version=row.version,
+            **more,
         ),
     )
 
@@ -258,7 +292,7 @@ async def list_enrolled_courses(
     statement = (
         sa.select(Course)
         .join(Enrollment, Enrollment.course_id == Course.id)
-        .where(Enrollment.status != EnrollmentStatus.CANCELLED, Course.deleted_at.is_(None))
+        .where(Enrollment.status.in_(SEATED), Course.deleted_at.is_(None))
     )
     return await keyset_by_parent(
         session, statement, _NEWEST, page, parent=Enrollment.student_id, parents=student_ids
@@ -293,7 +327,11 @@ async def get_completed(
     rows = await session.scalars(
         sa.select(UnitProgress.unit_id)
         .join(Enrollment, Enrollment.id == UnitProgress.enrollment_id)
-        .where(UnitProgress.unit_id.in_(unit_ids), Enrollment.student_id == student_id)
+        .where(
+            UnitProgress.unit_id.in_(unit_ids),
+            Enrollment.student_id == student_id,
+            Enrollment.status != EnrollmentStatus.PENDING_PAYMENT,
+        )
     )
     found = set(rows)
     return [id_ in found for id_ in unit_ids]

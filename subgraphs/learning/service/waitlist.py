@@ -6,7 +6,7 @@ made and ended by the database's clock alone.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -24,7 +24,7 @@ from subgraphs.learning.models import (
     WaitlistEntry,
     WaitlistStatus,
 )
-from subgraphs.learning.service import users
+from subgraphs.learning.service import clock, users
 from subgraphs.learning.service.seats import AlreadyEnrolled, lock_open_course
 
 LIVE = (WaitlistStatus.WAITING, WaitlistStatus.OFFERED)
@@ -86,7 +86,7 @@ async def take_offer(session: WriteSession, course: Course, student_id: UUID) ->
     open_offer = (
         entry.status == WaitlistStatus.OFFERED
         and entry.offer_expires_at is not None
-        and entry.offer_expires_at > await _now(session)
+        and entry.offer_expires_at > await clock.now(session)
     )
     if open_offer or course.seats_left > 0:
         if entry.status == WaitlistStatus.OFFERED:
@@ -108,7 +108,7 @@ async def offer_free_seats(session: WriteSession, course: Course, *, offer_hours
         .limit(course.seats_left)
     )
     waiting = (await session.scalars(statement)).all()
-    expires_at = await _now(session) + timedelta(hours=offer_hours) if waiting else None
+    expires_at = await clock.now(session) + timedelta(hours=offer_hours) if waiting else None
     for entry in waiting:
         entry.status = WaitlistStatus.OFFERED
         entry.offer_expires_at = expires_at
@@ -129,12 +129,18 @@ async def offer_free_seats(session: WriteSession, course: Course, *, offer_hours
 
 async def close(session: WriteSession, course: Course) -> None:
     """End the line of a course that takes no more students, open offers included."""
+    offered = await session.scalar(
+        sa.select(sa.func.count()).where(
+            WaitlistEntry.course_id == course.id, WaitlistEntry.status == WaitlistStatus.OFFERED
+        )
+    )
     await session.execute(
         sa.update(WaitlistEntry)
         .where(WaitlistEntry.course_id == course.id, WaitlistEntry.status.in_(LIVE))
         .values(status=WaitlistStatus.EXPIRED, version=WaitlistEntry.version + 1)
     )
-    course.held_seats = 0
+    # Who is paying keeps the seat.
+    course.held_seats -= offered or 0
     await session.flush()
 
 
@@ -188,11 +194,6 @@ async def get_own_entries(
     )
     found = {row.course_id: row for row in rows}
     return [found.get(id_) for id_ in course_ids]
-
-
-async def _now(session: ReadSession) -> datetime:
-    now: datetime = (await session.execute(sa.select(sa.func.clock_timestamp()))).scalar_one()
-    return now
 
 
 async def _live_entry(

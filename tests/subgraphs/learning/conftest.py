@@ -3,6 +3,7 @@
 import pytest
 
 from tests.subgraphs.learning import factories
+from tests.subgraphs.learning.booking import Booking
 from tests.support.graph import GraphClient
 
 
@@ -10,6 +11,12 @@ async def _person(learning: GraphClient, *roles: str) -> GraphClient:
     async with learning.runtime.database.write() as session:
         user = await factories.create_user(session, roles=list(roles))
     return learning.as_user(user.user_id, *roles)
+
+
+@pytest.fixture
+async def booking(learning: GraphClient) -> Booking:
+    """A tutor whose lessons are sold, and a student."""
+    return await Booking.make(learning)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Rows of learning, written past the rules, as a test needs them."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -8,9 +9,11 @@ from shared.ids import new_id
 from subgraphs.learning.models import (
     Course,
     CourseLevel,
+    CoursePurchase,
     CourseStatus,
     CourseUnit,
     Enrollment,
+    TutorRef,
     UserRef,
     WaitlistEntry,
 )
@@ -70,11 +73,41 @@ async def create_unit(session: WriteSession, **overrides: Any) -> CourseUnit:
 async def create_enrollment(session: WriteSession, course: Course, **overrides: Any) -> Enrollment:
     """A student who takes a seat of the course."""
     enrollment = Enrollment(**({"course_id": course.id, "student_id": new_id()} | overrides))
-    session.add(enrollment)
     course = await session.get_one(Course, course.id)
-    course.current_students += enrollment.status != "CANCELLED"
+    if enrollment.status == "PENDING_PAYMENT":
+        purchase = CoursePurchase(
+            course_id=course.id,
+            student_id=enrollment.student_id,
+            price_amount=4900,
+            price_currency="USD",
+            hold_expires_at=utc_now() + timedelta(minutes=15),
+            refund_days=14,
+            offer_hours=24,
+        )
+        session.add(purchase)
+        await session.flush()
+        enrollment.purchase_id = purchase.id
+        course.held_seats += 1
+    session.add(enrollment)
+    course.current_students += enrollment.status not in ("CANCELLED", "PENDING_PAYMENT")
     await session.flush()
     return enrollment
+
+
+async def create_tutor_ref(session: WriteSession, **overrides: Any) -> TutorRef:
+    """What learning knows of a tutor whose lessons are sold."""
+    values: dict[str, Any] = {
+        "user_id": new_id(),
+        "profile_id": new_id(),
+        "time_zone": "Europe/Lisbon",
+        "is_bookable": True,
+        "is_verified": True,
+        "version": 1,
+    }
+    tutor = TutorRef(**(values | overrides))
+    session.add(tutor)
+    await session.flush()
+    return tutor
 
 
 async def create_waitlist_entry(

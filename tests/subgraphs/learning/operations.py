@@ -68,3 +68,41 @@ PURCHASE = mutation(
     f"{ENROLLMENT} purchaseId holdExpiresAt refundUntil",
 )
 RETRY_SAGA = mutation("retryLearningSaga", "$id: ID!", "Saga", "id kind state step attempts")
+NOTES = "id sharedNotes myNote"
+SAVE_NOTES = mutation("saveLessonNotes", "$lessonId: ID!, $notes: String!", "Lesson", NOTES)
+SAVE_MY_NOTE = mutation("saveMyLessonNote", "$lessonId: ID!, $note: String!", "Lesson", NOTES)
+HOMEWORK = "id status instructions dueAt submission isLate feedback"
+ASSIGN = mutation(
+    "assignHomework",
+    "$lessonId: ID!, $studentId: ID!, $instructions: String!, $dueAt: DateTime,"
+    " $idempotencyKey: String",
+    "Homework",
+    HOMEWORK,
+)
+SUBMIT_HOMEWORK = mutation("submitHomework", "$id: ID!, $submission: String!", "Homework", HOMEWORK)
+REVIEW_HOMEWORK = mutation("reviewHomework", "$id: ID!, $feedback: String!", "Homework", HOMEWORK)
+CREATE_QUIZ = mutation(
+    "createQuiz",
+    "$input: CreateQuizInput!, $idempotencyKey: String",
+    "Quiz",
+    "id title unitId passPercent maxAttempts isRequired questions { id kind prompt choices }",
+)
+DELETE_QUIZ = mutation("deleteQuiz", "$id: ID!", "Course", "id quizzes { nodes { id } }")
+SUBMIT_QUIZ = mutation(
+    "submitQuiz",
+    "$id: ID!, $answers: [QuizAnswerInput!]!, $idempotencyKey: String",
+    "QuizAttempt",
+    "id number scorePercent isPassed",
+)
+PATH = "id title percent steps { id position kind text isDone }"
+CREATE_PATH = mutation(
+    "createLearningPath",
+    "$title: String!, $steps: [LearningPathStepInput!]!, $idempotencyKey: String",
+    "LearningPath",
+    PATH,
+)
+TICK_STEP = mutation(
+    "tickLearningPathStep", "$stepId: ID!, $isDone: Boolean!", "LearningPath", PATH
+)
+REORDER_PATH = mutation("reorderLearningPath", "$id: ID!, $stepIds: [ID!]!", "LearningPath", PATH)
+DELETE_PATH = mutation("deleteLearningPath", "$id: ID!", "LearningPath", "id title")

@@ -242,12 +242,12 @@ async def test_bad_cursor_in_a_nested_list_is_named(
     assert answer.body["data"]["_entities"] == [{"__typename": "User", "enrolledCourses": None}]
 
 
-async def test_cancelled_enrolments_are_not_among_enrolled_courses(
+async def test_only_seats_that_are_had_are_among_enrolled_courses(
     learning: GraphClient, admin: GraphClient
 ) -> None:
     user_id = new_id()
     async with learning.runtime.database.write() as session:
-        for status in ("ACTIVE", "COMPLETED", "CANCELLED"):
+        for status in ("ACTIVE", "COMPLETED", "CANCELLED", "PENDING_PAYMENT"):
             course = await factories.create_course(session, title=f"{status} course")
             await factories.create_enrollment(session, course, student_id=user_id, status=status)
     fields = "enrolledCourses { nodes { title } } enrollments { nodes { status } }"
@@ -257,6 +257,7 @@ async def test_cancelled_enrolments_are_not_among_enrolled_courses(
         "ACTIVE course",
     ]
     assert [n["status"] for n in found["enrollments"]["nodes"]] == [
+        "PENDING_PAYMENT",
         "CANCELLED",
         "COMPLETED",
         "ACTIVE",
@@ -272,6 +273,8 @@ def test_fields_that_lead_to_or_come_from_others_are_nullable(learning: GraphCli
         "certificates",
         "enrolledCourses",
         "enrollments",
+        "learningPaths",
+        "lessons",
         "taughtCourses",
     ]
     assert all(is_nullable_type(user.fields[name].type) for name in contributed)
