@@ -82,6 +82,8 @@ def _environment(port: int) -> dict[str, str]:
         "SMTP_HOST": "127.0.0.1",
         "IDENTITY_MASTER_KEY": secrets.token_urlsafe(32) + "=",
         "IDENTITY_MAIL_FROM": "nobody@edtech.example",
+        "STRIPE_API_KEY": secrets.token_urlsafe(16),
+        "STRIPE_WEBHOOK_SECRET": secrets.token_urlsafe(16),
         "DB_ADMIN_USER": "postgres",
     }
     for name in names():

@@ -102,3 +102,9 @@ async def learning(client_of: Callable[[str], Awaitable[GraphClient]]) -> GraphC
 async def reviews(client_of: Callable[[str], Awaitable[GraphClient]]) -> GraphClient:
     """A client of reviews."""
     return await client_of("reviews")
+
+
+@pytest.fixture
+async def payment(client_of: Callable[[str], Awaitable[GraphClient]]) -> GraphClient:
+    """A client of payment."""
+    return await client_of("payment")

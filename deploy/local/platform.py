@@ -31,6 +31,7 @@ DEFAULT_PORTS = {
     "worker_admin": 4102,
     "supergraph": 4103,
     "mail": 11025,
+    "stripe": 12111,
     "postgres": 15432,
     "valkey": 16379,
     "dynamodb": 18000,
@@ -77,6 +78,7 @@ class Platform:
         self._secrets = _secrets(self.directory / "secrets.json")
         self.api_url = f"http://{HOST}:{self.ports['api']}"
         self.router_url = f"http://{HOST}:{self.ports['router']}"
+        self.stack.stripe.webhook_url = f"{self.router_url}/webhooks/stripe"
         self.env = {**_inherited(), **self._environment(), **(settings or {})}
         self.router = Router(
             self.directory,

@@ -20,6 +20,7 @@ from deploy.local.postgres import Postgres
 from deploy.local.process import Progress, is_running, silent
 from deploy.local.s3 import S3
 from deploy.local.service import Service
+from deploy.local.stripe import Stripe
 from deploy.local.valkey import Valkey
 
 TEMPORARY = "edtech-stack-"
@@ -27,7 +28,7 @@ WAIT_FOR_LAST_RUN = 30.0
 
 
 class Stack:
-    """PostgreSQL, Kafka, DynamoDB, S3, Valkey and mail over one folder.
+    """PostgreSQL, Kafka, DynamoDB, S3, Valkey, mail and a payment provider over one folder.
 
     The folder belongs to one stack at a time. Use it as a context manager, or `start` and `stop`.
     """
@@ -60,11 +61,20 @@ class Stack:
         self.mail = Mail(
             directory, port=given.get("mail"), http_port=given.get("mail_http"), progress=progress
         )
+        self.stripe = Stripe(directory, port=given.get("stripe"), progress=progress)
 
     @property
     def services(self) -> tuple[Service, ...]:
         """All of them, the slowest first."""
-        return (self.kafka, self.postgres, self.mail, self.dynamodb, self.s3, self.valkey)
+        return (
+            self.kafka,
+            self.postgres,
+            self.mail,
+            self.stripe,
+            self.dynamodb,
+            self.s3,
+            self.valkey,
+        )
 
     def start(self) -> None:
         """Start all services at once; when one cannot, none is left running.

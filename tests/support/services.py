@@ -69,6 +69,8 @@ def use_own_databases(worker: str) -> None:
     """Point this process at databases and a Valkey index of its own."""
     index = int("".join(filter(str.isdigit, worker)) or "0") + 1
     os.environ["VALKEY_URL"] = f"{os.environ['VALKEY_URL'].rstrip('/')}/{index}"
+    # The simulated provider keeps books by key.
+    os.environ["STRIPE_API_KEY"] = f"sk_test_{worker}"
     for name in names():
         os.environ[f"{name.upper()}_DB_NAME"] = f"edtech_{name}_db_test_{worker}"
 

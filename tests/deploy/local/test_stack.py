@@ -30,6 +30,7 @@ NAMES = {
     *("DB_HOST", "DB_PORT", "KAFKA_BROKERS", "VALKEY_URL", "DYNAMODB_ENDPOINT"),
     *("S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY"),
     *("SMTP_HOST", "SMTP_PORT", "MAIL_CATCHER_URL"),
+    *("STRIPE_API_BASE", "STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET"),
 }
 
 
@@ -57,7 +58,7 @@ def test_killed_owner_leaves_no_process_and_its_data_to_the_next(folder: Path) -
         owner.wait()
         if owner.stdout:
             owner.stdout.close()
-    assert len(pids) == 6
+    assert len(pids) == 7
     # At once, while the killed one's services may still be ending.
     with Stack(folder) as stack:
         assert [pid for pid in pids if is_running(pid)] == []
@@ -72,13 +73,13 @@ def test_killed_owner_leaves_no_process_and_its_data_to_the_next(folder: Path) -
             assert second.died() is None
             first_ports = {port for s in stack.services for _, port in s.ports.values()}
             second_ports = {port for s in second.services for _, port in s.ports.values()}
-            assert len(first_ports | second_ports) == 14
+            assert len(first_ports | second_ports) == 16
             second.valkey.kill()
             assert str(second.died()).startswith("Valkey has ended: ")
             temporary = second.directory
         assert not temporary.exists()
         running = [service.pid for service in stack.services if service.pid]
-        assert len(running) == 6
+        assert len(running) == 7
     assert [pid for pid in running if is_running(pid)] == []
 
 
@@ -103,4 +104,4 @@ def test_failure_alongside_stops_what_had_started(folder: Path) -> None:
     with pytest.raises(LocalServiceError, match=r"The router could not be installed\."):
         stack.start()
     assert started[0] is not None
-    assert [service.pid for service in stack.services] == [None] * 6
+    assert [service.pid for service in stack.services] == [None] * 7

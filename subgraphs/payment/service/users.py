@@ -1,0 +1,42 @@
+"""What payment asks about users: only of its own references."""
+
+from uuid import UUID
+
+from shared.db import ReadSession, WriteSession
+from shared.errors import Forbidden, Unavailable
+from shared.references import authorize_by_reference, ensure_user_refs
+from shared.viewer import Viewer
+from subgraphs.payment.models import UserRef
+
+
+class EmailNotVerified(Forbidden):
+    """The e-mail address must be verified first."""
+
+    code = "EMAIL_NOT_VERIFIED"
+
+
+async def authorize(session: ReadSession, viewer: Viewer) -> Viewer:
+    """The viewer with the roles that payment knows. Raises Unauthenticated when blocked."""
+    return await authorize_by_reference(session, viewer, UserRef)
+
+
+async def require_verified(session: ReadSession, viewer: Viewer) -> UUID:
+    """The viewer's id, if the address is verified. Raises EmailNotVerified or Unavailable."""
+    user_id = viewer.require_user()
+    row = await session.get(UserRef, user_id)
+    if row is None or row.status == "UNKNOWN":
+        raise Unavailable("Your account is not known here yet. Try again in a moment.")
+    if row.status == "UNVERIFIED":
+        raise EmailNotVerified("Verify your e-mail address first.")
+    return user_id
+
+
+async def meet(session: WriteSession, *user_ids: UUID) -> None:
+    """Keep a stub of users that no event has told of yet."""
+    await ensure_user_refs(session, UserRef, user_ids)
+
+
+async def name_of(session: ReadSession, user_id: UUID) -> str:
+    """The name for documents; the id while none is known."""
+    row = await session.get(UserRef, user_id)
+    return row.name if row is not None and row.name else f"User {user_id}"
