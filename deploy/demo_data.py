@@ -1,4 +1,4 @@
-"""Demo data for `make dev`: an admin, tutors with courses, students who are at work on them.
+"""Demo data for `make dev`: an admin, tutors who can be booked, courses, students at work on them.
 
 Loading it again changes nothing. It goes through the same services as everybody's requests, and
 waits for identity's events to reach learning, as a tutor would.
@@ -13,6 +13,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from deploy import demo_market
 from deploy.events import opened
 from schema.registry import load_subgraph
 from shared.runtime import Runtime
@@ -129,6 +130,7 @@ async def seed(password: str) -> None:
             await _course(learning, ids[outline.tutor], outline)
         for student in STUDENTS:
             await _study(learning, ids[student])
+    await demo_market.seed(ids, ids[ADMIN])
 
 
 async def _people(identity: IdentityRuntime, password: str) -> dict[str, UUID]:

@@ -9,6 +9,7 @@ import pytest
 
 from deploy.local.platform import Platform
 from tests.e2e.client import Client
+from tests.e2e.market import Market
 
 # Journeys register many people from one address.
 GENEROUS = {
@@ -36,3 +37,9 @@ def client(platform: Platform) -> Iterator[Client]:
     """A web app of the router, not signed in."""
     with httpx.Client(timeout=20, trust_env=False) as http:
         yield Client(http, platform.router_url, platform.env["MAIL_CATCHER_URL"])
+
+
+@pytest.fixture
+def market(platform: Platform, client: Client) -> Market:
+    """The marketplace of the platform, with its bank and its clock."""
+    return Market(platform, client)

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from deploy.demo import Journey, walk
+from deploy.demo import Journey, backstage_of, course, lesson
 from deploy.dev import first_query
 from deploy.local.platform import Platform
 from tests.e2e.client import Client
@@ -15,18 +15,31 @@ def test_tutor_publishes_and_student_studies(platform: Platform) -> None:
         platform.router_url, platform.env["MAIL_CATCHER_URL"], Console(file=io.StringIO())
     )
     try:
-        overview = walk(journey)
+        overview = course.walk(journey)
     finally:
         journey.close()
-    [course] = overview["taughtCourses"]["nodes"]
+    [taught] = overview["taughtCourses"]["nodes"]
     assert overview["name"] == "Ines Duarte"
-    assert course["currentStudents"] == 1
-    assert course["enrollments"]["nodes"] == [
+    assert taught["currentStudents"] == 1
+    assert taught["enrollments"]["nodes"] == [
         {
             "student": {"name": "Tomas Reis", "timeZone": "Atlantic/Azores"},
             "progress": {"percent": 50},
         }
     ]
+
+
+def test_demo_of_a_lesson_ends_with_the_tutors_statement(platform: Platform) -> None:
+    shown = io.StringIO()
+    journey = Journey(platform.router_url, platform.env["MAIL_CATCHER_URL"], Console(file=shown))
+    try:
+        statement = lesson.walk(journey, backstage_of(platform.env))
+    finally:
+        journey.close()
+    [earned] = statement["tutorStatement"]["earnings"]
+    assert (earned["payments"], earned["transferred"]["amount"]) == (2, 3200)
+    # Terminals are recorded: no secret stands there whole.
+    assert "_secret_" not in shown.getvalue()
 
 
 def test_printed_query_answers_for_guests(client: Client) -> None:

@@ -1,0 +1,28 @@
+"""The request context of matching, and what its resolvers share."""
+
+from typing import TypeAlias, cast
+
+import strawberry
+
+from shared.graph import BaseContext
+from shared.pages import PageRequest
+from subgraphs.matching.config import Settings
+
+
+class Context(BaseContext):
+    """Matching seals offers."""
+
+    @property
+    def settings(self) -> Settings:
+        """Matching's settings."""
+        return cast("Settings", self.runtime.settings)
+
+
+Info: TypeAlias = strawberry.Info[Context, None]
+
+
+def page_of(
+    first: int | None, after: str | None, last: int | None, before: str | None
+) -> PageRequest:
+    """Relay's arguments, checked."""
+    return PageRequest.of(first=first, after=after, last=last, before=before)
