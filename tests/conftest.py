@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,19 @@ def pytest_configure(config: pytest.Config) -> None:
     is_worker = hasattr(config, "workerinput")
     if not is_worker and config.getoption("numprocesses", None) and not config.option.collectonly:
         services.start(_run)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs the whole platform runs first and in one process; other files stay together."""
+
+    def group(item: pytest.Item) -> str:
+        shares = "platform" in getattr(item, "fixturenames", ())
+        return "platform" if shares else str(item.path)
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    end_to_end = Path(__file__).parent / "e2e"
+    items.sort(key=lambda item: (group(item) != "platform", end_to_end not in item.path.parents))
 
 
 def pytest_unconfigure() -> None:

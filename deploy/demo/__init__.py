@@ -3,7 +3,6 @@
 Everything goes through the router, as from a web app; links are taken from the mail catcher.
 """
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from deploy.demo.journey import Journey, Refused
 from deploy.demo.lesson import Backstage
 from deploy.dev import FOLDER, ProgressTable
 from deploy.local.errors import LocalServiceError
-from deploy.local.platform import Platform, running_environment
+from deploy.local.platform import Platform, inherited, running_environment
 from deploy.local.tools import ROOT
 from deploy.market import Bank, TimeMachine
 
@@ -51,7 +50,7 @@ def backstage_of(environment: Mapping[str, str]) -> Backstage:
 
     def promote(email: str) -> None:
         command = [sys.executable, "-m", "deploy", "grant-admin", email]
-        variables = {**os.environ, **environment}
+        variables = {**inherited(), **environment}
         done = subprocess.run(
             command,
             env=variables,

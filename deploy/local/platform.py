@@ -79,7 +79,7 @@ class Platform:
         self.api_url = f"http://{HOST}:{self.ports['api']}"
         self.router_url = f"http://{HOST}:{self.ports['router']}"
         self.stack.stripe.webhook_url = f"{self.router_url}/webhooks/stripe"
-        self.env = {**_inherited(), **self._environment(), **(settings or {})}
+        self.env = {**inherited(), **self._environment(), **(settings or {})}
         self.router = Router(
             self.directory,
             settings={**self._router_environment(), **(router_settings or {})},
@@ -255,7 +255,7 @@ _TITLES = {
 }
 
 
-def _inherited() -> dict[str, str]:
+def inherited() -> dict[str, str]:
     """What the platform takes from the caller's environment: no address of other services."""
     kept = {
         "HOME",

@@ -59,7 +59,7 @@ def wait_until_up(process: subprocess.Popen[str]) -> str:
 
 def interrupt(process: subprocess.Popen[str]) -> int:
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    sys.stdout.write(process.communicate(timeout=60)[0] or "")
     # As a shell shows it: an interrupt while the interpreter still starts ends it by the signal.
     return 128 + signal.SIGINT if process.returncode == -signal.SIGINT else process.returncode
 

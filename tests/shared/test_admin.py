@@ -17,7 +17,9 @@ from tests.support.services import SECRET
 
 async def get(app: Starlette, path: str, **headers: str) -> httpx.Response:
     transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://admin") as client:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://admin", trust_env=False
+    ) as client:
         return await client.get(path, headers=headers)
 
 

@@ -50,18 +50,23 @@ class GraphClient:
     subgraph: Subgraph
     runtime: Runtime
     app: Any = None
+    http: Any = None
     token: str | None = None
     ip: str = "192.0.2.1"
     headers: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Build the app once; copies share it."""
+        """Build the app and its client once; copies share them."""
         self.app = self.app or create_app(self.subgraph, self.runtime)
+        # Proxies of the environment are no business of an app in the same process.
+        self.http = self.http or httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app), base_url="http://subgraph", trust_env=False
+        )
 
     def with_token(self, token: str | None, **options: Any) -> "GraphClient":
         """The same app, asked with this token."""
         return GraphClient(
-            self.subgraph, self.runtime, self.app, token, **({"ip": self.ip} | options)
+            self.subgraph, self.runtime, self.app, self.http, token, **({"ip": self.ip} | options)
         )
 
     def as_user(self, user_id: UUID, *roles: str, **claims: Any) -> "GraphClient":
@@ -78,9 +83,8 @@ class GraphClient:
         )
         if self.token:
             sent["authorization"] = f"Bearer {self.token}"
-        transport = httpx.ASGITransport(self.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://subgraph") as client:
-            return await client.post("/graphql", content=body, headers=sent)
+        answer: httpx.Response = await self.http.post("/graphql", content=body, headers=sent)
+        return answer
 
     async def ask(self, query: str, **variables: Any) -> Answer:
         """Run an operation."""

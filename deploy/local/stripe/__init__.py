@@ -2,7 +2,7 @@
 
 It keeps its books in SQLite, sends signed notifications, and has a control API under `/_test/` by
 which tests and the demo act as payer, bank and provider. Every API key has books of its own. Run as
-`python -m deploy.local.stripe PORT FOLDER [WEBHOOK_URL [HOST]]`.
+`python -m deploy.local.stripe PORT FOLDER [WEBHOOK_URL [HOST [SECRET]]]`.
 """
 
 import sys

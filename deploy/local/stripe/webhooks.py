@@ -22,10 +22,8 @@ def signature(payload: str, secret: str, *, at: int | None = None) -> str:
 class Sender:
     """Posts notifications to one address until each is accepted; without one they wait."""
 
-    def __init__(self, store: Store, url: str | None) -> None:
-        from deploy.local.stripe import WEBHOOK_SECRET
-
-        self.store, self.url, self.secret = store, url, WEBHOOK_SECRET
+    def __init__(self, store: Store, url: str | None, secret: str) -> None:
+        self.store, self.url, self.secret = store, url, secret
         # deliver, hold (all wait), duplicate (each twice), reverse (the newest first), drop
         self.mode = "deliver"
 

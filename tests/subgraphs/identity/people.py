@@ -157,5 +157,7 @@ async def http(
     if form is not None:
         sent["content-type"] = "application/x-www-form-urlencoded"
     transport = httpx.ASGITransport(identity.app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://identity") as client:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://identity", trust_env=False
+    ) as client:
         return await client.request(method, path, content=body, headers=sent | (headers or {}))

@@ -26,7 +26,9 @@ async def get(client: GraphClient, url: str, **headers: str) -> httpx.Response:
     headers[SIGNATURE_HEADER] = sign(SECRET.encode(), b"", ip=client.ip)
     transport = httpx.ASGITransport(client.app)
     path = httpx.URL(url).path
-    async with httpx.AsyncClient(transport=transport, base_url="http://subgraph") as http:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://subgraph", trust_env=False
+    ) as http:
         return await http.get(path, headers=headers)
 
 

@@ -20,7 +20,9 @@ async def fetch(world: World, url: str) -> httpx.Response:
     path = url.split("/", 3)[3]
     headers = {SIGNATURE_HEADER: sign(SECRET.encode(), b"", ip="192.0.2.9")}
     transport = httpx.ASGITransport(world.graph.app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://payment") as client:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://payment", trust_env=False
+    ) as client:
         return await client.get(f"/{path}", headers=headers)
 
 

@@ -259,7 +259,9 @@ class World:
         if signature is not None:
             headers["stripe-signature"] = signature
         transport = httpx.ASGITransport(self.graph.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://payment") as client:
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://payment", trust_env=False
+        ) as client:
             answer = await client.post("/webhooks/stripe", content=body, headers=headers)
         return answer.status_code
 
