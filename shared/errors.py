@@ -39,6 +39,12 @@ class Forbidden(DomainError):
     code = "FORBIDDEN"
 
 
+class EmailNotVerified(Forbidden):
+    """The e-mail address must be verified first."""
+
+    code = "EMAIL_NOT_VERIFIED"
+
+
 class NotFound(DomainError):
     """The thing does not exist, or not for this viewer."""
 

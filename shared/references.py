@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.db import ReadSession, WriteSession
-from shared.errors import Unauthenticated
+from shared.errors import EmailNotVerified, Unauthenticated, Unavailable
 from shared.events.identity import UserState
 from shared.viewer import Viewer
 
@@ -108,6 +108,26 @@ async def ensure_user_refs(
             .values([{"user_id": user_id} for user_id in sorted(set(user_ids))])
             .on_conflict_do_nothing()
         )
+
+
+def refuse_unverified(user: UserRefColumns | None) -> None:
+    """Refuse who is not known here yet, or has not verified the address.
+
+    Raises Unavailable, since the event is on its way, or EmailNotVerified.
+    """
+    if user is None or user.status == "UNKNOWN":
+        raise Unavailable("Your account is not known here yet. Try again in a moment.")
+    if user.status == "UNVERIFIED":
+        raise EmailNotVerified("Verify your e-mail address first.")
+
+
+async def require_verified(
+    session: ReadSession, viewer: Viewer, table: type[UserRefColumns]
+) -> UUID:
+    """The viewer's id, if the address is verified. Raises EmailNotVerified or Unavailable."""
+    user_id = viewer.require_user()
+    refuse_unverified(await session.get(table, user_id))
+    return user_id
 
 
 async def authorize_by_reference(

@@ -11,6 +11,7 @@ from shared.graph.connection import (
     PageInfo,
     ReferenceConnection,
     ReferenceEdge,
+    page_of,
 )
 from shared.graph.context import BaseContext
 from shared.graph.enums import described_enum
@@ -41,4 +42,5 @@ __all__ = [
     "Schema",
     "build_schema",
     "described_enum",
+    "page_of",
 ]

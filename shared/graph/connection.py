@@ -4,7 +4,7 @@ from typing import Annotated, Any, Generic, Self, TypeVar
 
 import strawberry
 
-from shared.pages import Page
+from shared.pages import Page, PageRequest
 
 T = TypeVar("T")
 
@@ -84,6 +84,15 @@ First = Annotated[int | None, _argument("How many entries from the start, at mos
 After = Annotated[str | None, _argument("Only entries after this cursor.")]
 Last = Annotated[int | None, _argument("How many entries from the end, at most 100.")]
 Before = Annotated[str | None, _argument("Only entries before this cursor.")]
+
+
+def page_of(
+    first: int | None, after: str | None, last: int | None, before: str | None, *, default: int = 20
+) -> PageRequest:
+    """Relay's arguments, checked; so many entries without. Raises InvalidInput."""
+    return PageRequest.of(first=first, after=after, last=last, before=before, default=default)
+
+
 IdempotencyKey = Annotated[
     str | None,
     _argument("8 to 128 characters; the same key with the same input gives the first result."),

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from shared import validation
 from shared.db import ReadSession, WriteSession, utc_now, violated_constraint
-from shared.errors import Conflict, InvalidInput
+from shared.errors import Conflict, EmailNotVerified, InvalidInput
 from shared.outbox import publish
 from shared.pages import Order, Page, PageRequest, keyset
 from shared.viewer import Viewer
@@ -42,12 +42,6 @@ class ProviderEmailUnverified(Conflict):
     """The provider does not vouch for the address, so no account can be made or found by it."""
 
     code = "PROVIDER_EMAIL_UNVERIFIED"
-
-
-class EmailNotVerified(Conflict):
-    """An account has this address but never confirmed it: sign in to it, or reset its password."""
-
-    code = "EMAIL_NOT_VERIFIED"
 
 
 class AlreadyLinked(Conflict):

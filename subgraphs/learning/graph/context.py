@@ -4,6 +4,7 @@ from typing import TypeAlias, cast
 
 import strawberry
 
+from shared import graph
 from shared.graph import BaseContext
 from shared.pages import PageRequest
 from subgraphs.learning.config import Settings
@@ -32,4 +33,4 @@ def page_of(
     first: int | None, after: str | None, last: int | None, before: str | None
 ) -> PageRequest:
     """Relay's arguments, checked; ten entries without."""
-    return PageRequest.of(first=first, after=after, last=last, before=before, default=COURSE_PAGE)
+    return graph.page_of(first, after, last, before, default=COURSE_PAGE)

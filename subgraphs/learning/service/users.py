@@ -5,17 +5,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from shared import references
 from shared.db import ReadSession, WriteSession
-from shared.errors import Forbidden, Unavailable
+from shared.errors import Unavailable
 from shared.references import authorize_by_reference, ensure_user_refs
 from shared.viewer import Viewer
 from subgraphs.learning.models import UserRef
-
-
-class EmailNotVerified(Forbidden):
-    """The e-mail address must be verified first."""
-
-    code = "EMAIL_NOT_VERIFIED"
 
 
 async def authorize(session: ReadSession, viewer: Viewer) -> Viewer:
@@ -25,10 +20,7 @@ async def authorize(session: ReadSession, viewer: Viewer) -> Viewer:
 
 async def require_verified(session: ReadSession, viewer: Viewer) -> UUID:
     """The viewer's id, if the address is verified. Raises EmailNotVerified or Unavailable."""
-    user_id = viewer.require_user()
-    if (await get_known_user(session, user_id)).status == "UNVERIFIED":
-        raise EmailNotVerified("Verify your e-mail address first.")
-    return user_id
+    return await references.require_verified(session, viewer, UserRef)
 
 
 async def get_known_user(session: ReadSession, user_id: UUID) -> UserRef:

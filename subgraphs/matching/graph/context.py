@@ -5,7 +5,6 @@ from typing import TypeAlias, cast
 import strawberry
 
 from shared.graph import BaseContext
-from shared.pages import PageRequest
 from subgraphs.matching.config import Settings
 
 
@@ -19,10 +18,3 @@ class Context(BaseContext):
 
 
 Info: TypeAlias = strawberry.Info[Context, None]
-
-
-def page_of(
-    first: int | None, after: str | None, last: int | None, before: str | None
-) -> PageRequest:
-    """Relay's arguments, checked."""
-    return PageRequest.of(first=first, after=after, last=last, before=before)

@@ -20,11 +20,12 @@ from shared.graph import (
     Money,
     MoneyInput,
     Problem,
+    page_of,
 )
 from shared.idempotency import once
 from shared.ids import parse_id, parse_id_or_none
 from subgraphs.matching import models
-from subgraphs.matching.graph.context import Info, page_of
+from subgraphs.matching.graph.context import Info
 from subgraphs.matching.graph.skills import Skill
 from subgraphs.matching.service import listings, profiles, ratings, skills, students, verifications
 

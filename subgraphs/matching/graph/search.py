@@ -15,10 +15,11 @@ from shared.graph import (
     Last,
     MinorUnits,
     described_enum,
+    page_of,
 )
 from shared.ids import parse_id
 from subgraphs.matching import models
-from subgraphs.matching.graph.context import Info, page_of
+from subgraphs.matching.graph.context import Info
 from subgraphs.matching.graph.profiles import TutorProfile
 from subgraphs.matching.graph.skills import Skill
 from subgraphs.matching.service import search

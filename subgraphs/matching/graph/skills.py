@@ -15,11 +15,12 @@ from shared.graph import (
     Last,
     Problem,
     described_enum,
+    page_of,
 )
 from shared.idempotency import once
 from shared.ids import parse_id, parse_id_or_none
 from subgraphs.matching import models
-from subgraphs.matching.graph.context import Info, page_of
+from subgraphs.matching.graph.context import Info
 from subgraphs.matching.service import skills
 
 described_enum(

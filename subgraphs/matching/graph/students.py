@@ -4,10 +4,10 @@ from typing import Annotated, Any, Self
 
 import strawberry
 
-from shared.graph import After, Before, Connection, First, Last, Problem, described_enum
+from shared.graph import After, Before, Connection, First, Last, Problem, described_enum, page_of
 from shared.ids import parse_id
 from subgraphs.matching import models
-from subgraphs.matching.graph.context import Info, page_of
+from subgraphs.matching.graph.context import Info
 from subgraphs.matching.graph.profiles import TutorProfile
 from subgraphs.matching.service import recommendations, scores, students
 

@@ -5,9 +5,9 @@ from uuid import UUID
 
 import strawberry
 
-from shared.graph import After, Before, Connection, First, Last
+from shared.graph import After, Before, Connection, First, Last, page_of
 from shared.ids import parse_id_or_none
-from subgraphs.matching.graph.context import Info, page_of
+from subgraphs.matching.graph.context import Info
 from subgraphs.matching.graph.profiles import TutorProfile
 from subgraphs.matching.graph.requests import MatchingRequest
 from subgraphs.matching.graph.students import StudentProfile

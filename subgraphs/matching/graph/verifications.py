@@ -16,11 +16,12 @@ from shared.graph import (
     Last,
     Problem,
     described_enum,
+    page_of,
 )
 from shared.idempotency import once
 from shared.ids import parse_id
 from subgraphs.matching import models
-from subgraphs.matching.graph.context import Info, page_of
+from subgraphs.matching.graph.context import Info
 from subgraphs.matching.graph.profiles import ProfileId, TutorProfile
 from subgraphs.matching.service import verifications
 

@@ -3,16 +3,9 @@
 from uuid import UUID
 
 from shared.db import ReadSession, WriteSession
-from shared.errors import Forbidden, Unavailable
-from shared.references import authorize_by_reference, ensure_user_refs
+from shared.references import authorize_by_reference, ensure_user_refs, refuse_unverified
 from shared.viewer import Viewer
 from subgraphs.matching.models import UserRef
-
-
-class EmailNotVerified(Forbidden):
-    """The e-mail address must be verified first."""
-
-    code = "EMAIL_NOT_VERIFIED"
 
 
 async def authorize(session: ReadSession, viewer: Viewer) -> Viewer:
@@ -33,10 +26,7 @@ async def lock_user(session: WriteSession, user_id: UUID) -> UserRef:
 async def lock_verified(session: WriteSession, viewer: Viewer) -> UserRef:
     """The viewer's reference, locked. Raises EmailNotVerified, or Unavailable until it is here."""
     user = await lock_user(session, viewer.require_user())
-    if user.status == "UNKNOWN":
-        raise Unavailable("Your account is not known here yet. Try again in a moment.")
-    if user.status == "UNVERIFIED":
-        raise EmailNotVerified("Verify your e-mail address first.")
+    refuse_unverified(user)
     return user
 
 

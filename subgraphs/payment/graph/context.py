@@ -5,7 +5,6 @@ from typing import TypeAlias, cast
 import strawberry
 
 from shared.graph import BaseContext, Currency, MinorUnits, Money, described_enum
-from shared.pages import PageRequest
 from subgraphs.payment.config import Settings
 from subgraphs.payment.models import PayableType
 from subgraphs.payment.runtime import PaymentRuntime
@@ -34,13 +33,6 @@ class Context(BaseContext):
 
 
 Info: TypeAlias = strawberry.Info[Context, None]
-
-
-def page_of(
-    first: int | None, after: str | None, last: int | None, before: str | None
-) -> PageRequest:
-    """Relay's arguments, checked."""
-    return PageRequest.of(first=first, after=after, last=last, before=before)
 
 
 def money(amount: int, currency: str) -> Money:

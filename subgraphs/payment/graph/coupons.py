@@ -16,11 +16,12 @@ from shared.graph import (
     Money,
     MoneyInput,
     Problem,
+    page_of,
 )
 from shared.idempotency import once
 from shared.ids import parse_id, parse_id_or_none
 from subgraphs.payment import models
-from subgraphs.payment.graph.context import Info, money, page_of
+from subgraphs.payment.graph.context import Info, money
 from subgraphs.payment.service import coupons
 from subgraphs.payment.service.coupons import CouponDraft
 

@@ -16,10 +16,11 @@ from shared.graph import (
     MinorUnits,
     Problem,
     Saga,
+    page_of,
 )
 from shared.ids import parse_id
 from subgraphs.payment import models
-from subgraphs.payment.graph.context import Info, page_of
+from subgraphs.payment.graph.context import Info
 from subgraphs.payment.service import reconciliation
 
 

@@ -19,11 +19,12 @@ from shared.graph import (
     Money,
     Problem,
     described_enum,
+    page_of,
 )
 from shared.idempotency import once
 from shared.ids import new_id, parse_id, parse_id_or_none
 from subgraphs.payment import models
-from subgraphs.payment.graph.context import Info, money, page_of
+from subgraphs.payment.graph.context import Info, money
 from subgraphs.payment.graph.invoices import Invoice
 from subgraphs.payment.graph.refunds import Dispute, Refund, Transfer
 from subgraphs.payment.sagas import payments as steps

@@ -5,9 +5,9 @@ from uuid import UUID
 
 import strawberry
 
-from shared.graph import After, Before, Connection, First, Last
+from shared.graph import After, Before, Connection, First, Last, page_of
 from shared.ids import parse_id_or_none
-from subgraphs.payment.graph.context import Info, page_of
+from subgraphs.payment.graph.context import Info
 from subgraphs.payment.graph.invoices import Invoice
 from subgraphs.payment.graph.payments import Payment
 from subgraphs.payment.graph.payouts import Payout, PayoutAccount, TutorBalance

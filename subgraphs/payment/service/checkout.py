@@ -124,7 +124,10 @@ async def _lock_payable(
     )
     if found is not None:
         return found
-    known = sa.select(PayableRef.purchase_id).where(PayableRef.purchase_id == payable_id)
+    # Somebody else's: the payer's own may have arrived since the first look.
+    known = sa.select(PayableRef.purchase_id).where(
+        PayableRef.purchase_id == payable_id, PayableRef.payer_id != payer_id
+    )
     if payable_type == PayableType.LESSON and await session.scalar(known) is not None:
         raise NotFound("There is no such reservation.", field="payableId")
     raise PayableNotReady("The reservation is still on its way. Try again in a moment.")

@@ -2,17 +2,11 @@
 
 from uuid import UUID
 
+from shared import references
 from shared.db import ReadSession, WriteSession
-from shared.errors import Forbidden, Unavailable
 from shared.references import authorize_by_reference, ensure_user_refs
 from shared.viewer import Viewer
 from subgraphs.payment.models import UserRef
-
-
-class EmailNotVerified(Forbidden):
-    """The e-mail address must be verified first."""
-
-    code = "EMAIL_NOT_VERIFIED"
 
 
 async def authorize(session: ReadSession, viewer: Viewer) -> Viewer:
@@ -22,13 +16,7 @@ async def authorize(session: ReadSession, viewer: Viewer) -> Viewer:
 
 async def require_verified(session: ReadSession, viewer: Viewer) -> UUID:
     """The viewer's id, if the address is verified. Raises EmailNotVerified or Unavailable."""
-    user_id = viewer.require_user()
-    row = await session.get(UserRef, user_id)
-    if row is None or row.status == "UNKNOWN":
-        raise Unavailable("Your account is not known here yet. Try again in a moment.")
-    if row.status == "UNVERIFIED":
-        raise EmailNotVerified("Verify your e-mail address first.")
-    return user_id
+    return await references.require_verified(session, viewer, UserRef)
 
 
 async def meet(session: WriteSession, *user_ids: UUID) -> None:

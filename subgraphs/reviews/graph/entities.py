@@ -5,9 +5,9 @@ from uuid import UUID
 
 import strawberry
 
-from shared.graph import After, Before, Connection, First, Last
+from shared.graph import After, Before, Connection, First, Last, page_of
 from shared.ids import parse_id_or_none
-from subgraphs.reviews.graph.context import Info, page_of
+from subgraphs.reviews.graph.context import Info
 from subgraphs.reviews.graph.ratings import RatingSummary
 from subgraphs.reviews.graph.reviews import Review
 from subgraphs.reviews.models import TargetType

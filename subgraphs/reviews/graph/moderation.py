@@ -5,10 +5,10 @@ from typing import Annotated
 
 import strawberry
 
-from shared.graph import After, Before, Connection, First, Last, Problem, described_enum
+from shared.graph import After, Before, Connection, First, Last, Problem, described_enum, page_of
 from shared.ids import parse_id
 from subgraphs.reviews import models
-from subgraphs.reviews.graph.context import Info, page_of
+from subgraphs.reviews.graph.context import Info
 from subgraphs.reviews.graph.entities import User
 from subgraphs.reviews.graph.reviews import Review, ReviewId
 from subgraphs.reviews.service import moderation, reviews

@@ -16,11 +16,12 @@ from shared.graph import (
     Last,
     Problem,
     described_enum,
+    page_of,
 )
 from shared.idempotency import once
 from shared.ids import parse_id, parse_id_or_none
 from subgraphs.reviews import models
-from subgraphs.reviews.graph.context import Info, page_of
+from subgraphs.reviews.graph.context import Info
 from subgraphs.reviews.service import eligibility, reviews
 
 if TYPE_CHECKING:
