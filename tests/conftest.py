@@ -23,6 +23,7 @@ def pytest_configure(config: pytest.Config) -> None:
         services.start(_run)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What needs the whole platform runs first and in one process; other files stay together."""
 
