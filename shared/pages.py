@@ -144,16 +144,24 @@ def decode_cursor(cursor: str, order: Order, *, argument: str) -> list[Any]:
 
 
 def _beyond(order: Order, values: list[Any], *, backward: bool) -> sa.ColumnElement[bool]:
-    """Rows after the key (before it, when backward): a > x OR (a = x AND b > y) …"""
+    """Rows after the key (before it, when backward)."""
+    columns, directions = zip(*order.columns, strict=True)
+    if len(set(directions)) == 1:
+        # One comparison of whole keys: an index begins right there, however deep the page.
+        key = sa.tuple_(*values, types=[column.type for column in columns])
+        row = sa.tuple_(*columns)
+        return row < key if directions[0] != backward else row > key
+    # Mixed directions: a > x OR (a = x AND b < y) …
     options = []
     for i, (column, descending) in enumerate(order.columns):
-        equal = [c == v for (c, _), v in zip(order.columns[:i], values[:i], strict=True)]
+        equal = [c == v for c, v in zip(columns[:i], values[:i], strict=True)]
         further = column < values[i] if descending != backward else column > values[i]
         options.append(sa.and_(*equal, further))
     return sa.or_(*options)
 
 
-def _prepared(statement: sa.Select[Any], order: Order, page: PageRequest) -> sa.Select[Any]:
+def from_cursor(statement: sa.Select[Any], order: Order, page: PageRequest) -> sa.Select[Any]:
+    """The rows of a select from the page's cursor on, in the direction in which it is read."""
     if page.cursor is not None:
         argument = "before" if page.backward else "after"
         key = decode_cursor(page.cursor, order, argument=argument)
@@ -162,8 +170,12 @@ def _prepared(statement: sa.Select[Any], order: Order, page: PageRequest) -> sa.
         statement = statement.order_by(
             column.desc() if descending != page.backward else column.asc()
         )
+    return statement
+
+
+def _prepared(statement: sa.Select[Any], order: Order, page: PageRequest) -> sa.Select[Any]:
     # One row more than asked for tells whether the list goes on.
-    return statement.limit(page.size + 1)
+    return from_cursor(statement, order, page).limit(page.size + 1)
 
 
 def _page(rows: list[Any], keys: list[Sequence[Any]], order: Order, page: PageRequest) -> Page[Any]:

@@ -56,11 +56,12 @@ def measure(
         for _ in range(REPEATS):
             target.ask(client, 0)
         after = subgraph_requests(client, admin_port)
+        asked = {name: after[name] - before.get(name, 0) for name in sorted(after)}
         costs.append(
             Cost(
                 size,
                 (statements.count() - calls) / REPEATS,
-                {name: (after[name] - before.get(name, 0)) / REPEATS for name in sorted(after)},
+                {name: count / REPEATS for name, count in asked.items() if count},
             )
         )
     return costs

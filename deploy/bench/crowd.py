@@ -86,13 +86,14 @@ class Crowd:
 
 
 @asynccontextmanager
-async def runtimes() -> AsyncIterator[tuple[IdentityRuntime, Runtime]]:
-    """Identity's and learning's runtime on the platform that the environment leads to."""
+async def runtimes() -> AsyncIterator[tuple[IdentityRuntime, Runtime, Runtime]]:
+    """Of identity, learning and matching, on the platform that the environment leads to."""
     async with (
         opened(load_subgraph("identity")) as identity,
         opened(load_subgraph("learning")) as learning,
+        opened(load_subgraph("matching")) as matching,
     ):
-        yield cast("IdentityRuntime", identity), learning
+        yield cast("IdentityRuntime", identity), learning, matching
 
 
 async def load(identity: IdentityRuntime, learning: Runtime, size: Size) -> Crowd:

@@ -26,6 +26,7 @@ from shared.config import SubgraphSettings, load
 from shared.errors import Unauthenticated
 from subgraphs.identity.config import Settings as IdentitySettings
 from subgraphs.learning.config import Settings as LearningSettings
+from subgraphs.matching.config import Settings as MatchingSettings
 
 _SESSION = """
 SELECT u.auth_version FROM users u JOIN user_sessions s ON s.user_id = u.id
@@ -63,13 +64,29 @@ JOIN LATERAL (
 ) c ON true
 ORDER BY c.place DESC
 """
+_TUTORS = """
+SELECT p.id, p.headline, p.rate_amount, p.rate_currency, p.user_id
+FROM tutor_listings l JOIN tutor_profiles p ON p.id = l.profile_id
+WHERE l.tags @> ARRAY['skill:' || %s]
+ORDER BY l.standing DESC, l.profile_id DESC LIMIT 21
+"""
+_RATINGS = "SELECT user_id, count, mean FROM rating_refs WHERE user_id = ANY(%s)"
+_NEXT_STARTS = """
+SELECT profile_id, to_timestamp(60 * (
+  SELECT min(start) FROM unnest(free_starts) AS start
+  WHERE start >= extract(epoch FROM now()) / 60 + notice_minutes))
+FROM tutor_listings WHERE profile_id = ANY(%s) AND is_bookable
+"""
 
 
 class Handwritten:
-    """The three endpoints over identity's and learning's databases."""
+    """The endpoints over identity's, learning's and matching's databases."""
 
-    def __init__(self, identity: SubgraphSettings, learning: SubgraphSettings) -> None:
+    def __init__(
+        self, identity: SubgraphSettings, learning: SubgraphSettings, matching: SubgraphSettings
+    ) -> None:
         self._identity, self._learning = _pool(identity), _pool(learning)
+        self._matching = _pool(matching)
         self._authenticator = Authenticator(
             Jwks(identity.jwks_url), issuer=identity.jwt_issuer, audience=identity.jwt_audience
         )
@@ -79,7 +96,7 @@ class Handwritten:
 
         @asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
-            async with self._identity, self._learning:
+            async with self._identity, self._learning, self._matching:
                 yield
 
         return Starlette(
@@ -87,6 +104,7 @@ class Handwritten:
                 Route("/me", self.me, methods=["POST"]),
                 Route("/search", self.search, methods=["POST"]),
                 Route("/users", self.users, methods=["POST"]),
+                Route("/tutors", self.tutors, methods=["POST"]),
             ],
             lifespan=lifespan,
         )
@@ -126,6 +144,26 @@ class Handwritten:
         ]
         return _json({"users": {"nodes": nodes}})
 
+    async def tutors(self, request: Request) -> Response:
+        """Twenty tutors of a skill with rating, price and next free slot; for everybody."""
+        given = orjson.loads(await request.body())
+        rows = (await _rows(self._matching, _TUTORS, (given["skill"],)))[:20]
+        ratings = await _rows(self._matching, _RATINGS, ([row[4] for row in rows],))
+        starts = await _rows(self._matching, _NEXT_STARTS, ([row[0] for row in rows],))
+        rating_of = {row[0]: {"count": row[1], "mean": row[2]} for row in ratings}
+        start_of = dict(starts)
+        nodes = [
+            {
+                "id": id_,
+                "headline": headline,
+                "hourlyRate": {"amount": amount, "currency": currency},
+                "rating": rating_of.get(user_id),
+                "nextFreeSlot": start_of.get(id_),
+            }
+            for id_, headline, amount, currency, user_id in rows
+        ]
+        return _json({"tutors": {"nodes": nodes}})
+
     async def _caller(self, request: Request, *, role: str | None = None) -> UUID:
         viewer = await self._authenticator.viewer(request.headers.get("authorization"), ip=None)
         if role is not None:
@@ -151,6 +189,7 @@ def _pool(settings: SubgraphSettings) -> AsyncConnectionPool[Any]:
             "autocommit": True,
             "prepare_threshold": 3,
             "connect_timeout": 2,
+            "options": "-c timezone=UTC",
         },
         min_size=1,
         max_size=settings.db_pool_max,
@@ -171,12 +210,13 @@ def _course(row: Sequence[Any], names: dict[UUID, str], *shown: str) -> dict[str
 
 
 def _json(data: dict[str, Any]) -> Response:
-    return Response(orjson.dumps({"data": data}), media_type="application/json")
+    body = orjson.dumps({"data": data}, option=orjson.OPT_UTC_Z)
+    return Response(body, media_type="application/json")
 
 
 def main(port: int) -> None:
     """Serve on the loopback until SIGTERM, as the subgraphs are served."""
-    endpoints = Handwritten(load(IdentitySettings), load(LearningSettings))
+    endpoints = Handwritten(load(IdentitySettings), load(LearningSettings), load(MatchingSettings))
     config = uvicorn.Config(
         endpoints.app(),
         port=port,

@@ -1,4 +1,4 @@
-"""The three questions, as each face of the platform is asked them.
+"""The questions, as each face of the platform is asked them.
 
 A federated question is also asked part by part: what the router sends to each subgraph for it.
 """
@@ -13,6 +13,7 @@ import orjson
 
 from deploy.bench.crowd import SUBJECTS
 from deploy.bench.http_load import http_request
+from deploy.bench.market import Market
 from deploy.local.errors import LocalServiceError
 from shared.auth import SIGNATURE_HEADER, sign
 
@@ -41,6 +42,16 @@ COURSES_IN_LEARNING = """query($representations: [_Any!]!) {
 }"""
 NAMES_IN_IDENTITY = """query($representations: [_Any!]!) {
   _entities(representations: $representations) { __typename ... on User { name } }
+}"""
+TUTORS = """query($skill: ID!) {
+  tutors(filter: {skillId: $skill}, first: 20) {
+    nodes { id headline hourlyRate { amount currency } rating { count mean } nextFreeSlot }
+  }
+}"""
+SLOTS = """query($tutor: ID!, $from: DateTime!, $to: DateTime!) {
+  availableSlots(tutorId: $tutor, from: $from, to: $to) {
+    startsAt endsAt price { amount currency }
+  }
 }"""
 CURSORS = (
     "query($after: String) { users(first: 100, after: $after) { edges { cursor node { id } } } }"
@@ -108,7 +119,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Question:
-    """One benchmark: the yardstick first, then the parts, then the router."""
+    """One benchmark: the yardstick first (or what stands for it), then the parts, the router."""
 
     name: str
     targets: Sequence[Target]
@@ -193,6 +204,34 @@ def course_search(faces: Faces, client: httpx.Client) -> Question:
             ),
             router,
         ],
+    )
+
+
+def tutor_search(faces: Faces, market: Market) -> Question:
+    """A page of twenty tutors of a skill with rating, price and next free slot, without a token."""
+    asked = [_graphql(TUTORS, skill=str(skill)) for skill in market.skills]
+    return Question(
+        "tutor search, 20 with rating, price, next slot",
+        [
+            faces.by_hand("/tutors", [Body({"skill": str(skill)}) for skill in market.skills]),
+            faces.subgraph("matching", "page", asked),
+            faces.through_router(asked),
+        ],
+    )
+
+
+def slots_of_busy_tutor(faces: Faces, market: Market) -> Question:
+    """Four weeks of a tutor with 200 lessons, without a token; the subgraph is the yardstick."""
+    asked = [
+        _graphql(
+            SLOTS,
+            tutor=str(market.busy_tutor),
+            **{"from": market.start.isoformat(), "to": market.end.isoformat()},
+        )
+    ]
+    return Question(
+        "slots of four weeks around 200 lessons",
+        [faces.subgraph("matching", "availableSlots", asked), faces.through_router(asked)],
     )
 
 

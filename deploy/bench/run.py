@@ -13,9 +13,16 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
-from deploy.bench import constancy, crowd, pipeline, queries, tables
+from deploy.bench import constancy, crowd, market, pipeline, queries, scale, slots, tables
 from deploy.bench.meters import Statements
-from deploy.bench.questions import Faces, about_me, course_search, user_pages
+from deploy.bench.questions import (
+    Faces,
+    about_me,
+    course_search,
+    slots_of_busy_tutor,
+    tutor_search,
+    user_pages,
+)
 from deploy.local.platform import Platform
 from deploy.local.ports import free_port
 from deploy.local.process import ChildProcess
@@ -26,10 +33,11 @@ WIDTH = 124
 
 
 class Only(StrEnum):
-    """One half of the benchmarks."""
+    """One part of the benchmarks."""
 
     QUERIES = "queries"
     EVENTS = "events"
+    SCALE = "scale"
 
 
 @dataclass(frozen=True)
@@ -39,17 +47,30 @@ class Plan:
     size: crowd.Size = field(default_factory=crowd.Size)
     effort: queries.Effort = field(default_factory=queries.Effort)
     numbers: pipeline.Numbers = field(default_factory=pipeline.Numbers)
+    sizes: scale.Sizes = field(default_factory=scale.Sizes)
+    tutors: int = 1_000
     pages: int = 40
     callers: int = 50
+    # Parts that run when none is asked for.
+    parts: frozenset[Only] = frozenset(Only)
+
+    def wants(self, part: Only, only: Only | None) -> bool:
+        """Whether a part is measured."""
+        return part == only if only is not None else part in self.parts
 
 
 QUICK = Plan(
     size=crowd.Size(students=150, tutors=20, courses=200),
     effort=queries.Effort(rounds=1, seconds=0.5, most=300, warm_up=16),
     numbers=pipeline.Numbers(idle=30, seconds=1.0, backlog=4000),
+    sizes=scale.Sizes(few=1_000, many=11_000, rounds=10),
     pages=10,
     callers=10,
+    # Making tutors takes longer than everything else.
+    parts=frozenset({Only.QUERIES, Only.EVENTS}),
 )
+# What the database did for each question of scale, in full.
+PLANS = ROOT / ".local" / "bench" / "plans.txt"
 
 
 def run(out: Console, progress: Console, *, plan: Plan, only: Only | None = None) -> bool:
@@ -66,7 +87,7 @@ def run(out: Console, progress: Console, *, plan: Plan, only: Only | None = None
         Platform(Path(folder), split=True, progress=show) as platform,
         environment(platform),
     ):
-        return asyncio.run(_measure(platform, plan, only, out))
+        return asyncio.run(_measure(platform, plan, only, out, progress))
 
 
 @contextmanager
@@ -81,24 +102,48 @@ def environment(platform: Platform) -> Iterator[None]:
         os.environ.update(before)
 
 
-async def _measure(platform: Platform, plan: Plan, only: Only | None, out: Console) -> bool:
+async def _measure(
+    platform: Platform, plan: Plan, only: Only | None, out: Console, progress: Console
+) -> bool:
     good = True
-    async with crowd.runtimes() as (identity, learning):
+    async with crowd.runtimes() as (identity, learning, matching):
         people = await crowd.load(identity, learning, plan.size)
         # Their timers would be counted with the queries; the events start workers of their own.
         platform.processes["worker"].stop()
-        if only != Only.EVENTS:
+        if plan.wants(Only.QUERIES, only):
             [admin] = await crowd.tokens(identity, [people.admin], "admin")
             students = await crowd.tokens(identity, people.students[: plan.callers], "student")
-            good = _queries(platform, plan, admin, students, out)
-        if only != Only.QUERIES:
+            async with matching.database.write() as session:
+                tutors = await market.write(session, plan.tutors)
+            good = _queries(platform, plan, admin, students, tutors, out)
+            out.print(tables.slots(*slots.measure()))
+        if plan.wants(Only.EVENTS, only):
             events = pipeline.Pipeline(platform, identity, people)
             out.print(tables.lags(await events.lags(plan.numbers)))
             out.print(tables.throughput(await events.throughput(plan.numbers)))
+    if plan.wants(Only.SCALE, only):
+        async with scale.runtimes(plan.sizes, progress) as (few, many):
+            found = await scale.measure(few, many, plan.sizes)
+        _show_scale(found, out)
     return good
 
 
-def _queries(platform: Platform, plan: Plan, admin: str, students: list[str], out: Console) -> bool:
+def _show_scale(found: scale.Found, out: Console) -> None:
+    for table in tables.scale(found):
+        out.print(table)
+    PLANS.parent.mkdir(parents=True, exist_ok=True)
+    PLANS.write_text("\n\n".join(f"--- {plan.name}\n{plan.text}" for plan in found.plans))
+    out.print(f"The plans in full: {PLANS.relative_to(ROOT)}", highlight=False)
+
+
+def _queries(
+    platform: Platform,
+    plan: Plan,
+    admin: str,
+    students: list[str],
+    tutors: market.Market,
+    out: Console,
+) -> bool:
     with (
         _handwritten(platform) as yardstick,
         Statements(platform.env["DB_PORT"]) as statements,
@@ -114,6 +159,8 @@ def _queries(platform: Platform, plan: Plan, admin: str, students: list[str], ou
             about_me(faces, students),
             course_search(faces, client),
             user_pages(faces, client, admin, pages=plan.pages),
+            tutor_search(faces, tutors),
+            slots_of_busy_tutor(faces, tutors),
         ]
         for question in questions:
             question.check(client)

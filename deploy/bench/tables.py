@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from rich import box
 from rich.table import Table
 
+from deploy.bench import scale as scales
+from deploy.bench import slots as calculation
 from deploy.bench.constancy import Cost
 from deploy.bench.meters import Sample
 from deploy.bench.pipeline import Lag, Throughput
@@ -89,4 +91,38 @@ def throughput(found: Sequence[Throughput]) -> Table:
         table.add_column(heading, justify="right")
     for each in found:
         table.add_row(each.name, str(each.events), f"{each.per_second:.0f}", f"{each.cpu:.0f}")
+    return table
+
+
+def slots(count: int, costs: Sequence[calculation.Cost]) -> Table:
+    """CPU time of one tutor's slots."""
+    table = _table(f"{count} slots of four weeks around 200 lessons", "work")
+    for heading in ("runs", "CPU ms", "p99 CPU ms"):
+        table.add_column(heading, justify="right")
+    for cost in costs:
+        table.add_row(cost.name, str(cost.runs), f"{cost.middle:.2f}", f"{cost.p99:.2f}")
+    return table
+
+
+def scale(found: scales.Found) -> list[Table]:
+    """Few tutors against many, page 1 against a deep one, and the plans over the many."""
+    few, many = f"{found.sizes.few:,} tutors", f"{found.sizes.many:,}"
+    deep = f"page {scales.DEEP}"
+    plans = _table(f"What is read for it from {many} tutors", "question", "reads")
+    for plan in found.plans:
+        plans.add_row(plan.name, "\n".join(plan.nodes))
+    return [
+        _pairs("Tutor search, p50 in ms", few, many, found.pages),
+        _pairs("Facets of at most 1,000 hits, p50 in ms", few, many, found.facets),
+        _pairs(f"All of {many} tutors, p50 in ms", "page 1", deep, found.depth),
+        plans,
+    ]
+
+
+def _pairs(title: str, first: str, second: str, pairs: Sequence[scales.Pair]) -> Table:
+    table = _table(title, "question")
+    for heading in (first, second, "ratio"):
+        table.add_column(heading, justify="right")
+    for pair in pairs:
+        table.add_row(pair.name, f"{pair.first:.2f}", f"{pair.second:.2f}", f"{pair.ratio:.2f}")
     return table

@@ -23,19 +23,19 @@ def demonstrate() -> None:
 
 def bench(
     quick: Annotated[bool, typer.Option(help="Small numbers, under a minute.")] = False,
-    only: Annotated[str | None, typer.Option(help="One half: queries or events.")] = None,
+    only: Annotated[str | None, typer.Option(help="One part: queries, events or scale.")] = None,
 ) -> None:
     """Measure queries and events on a platform of its own; fails when costs are not constant."""
     from deploy.bench import run as benchmarks  # here, since it loads the code of every subgraph
 
-    half = None
+    part = None
     if only is not None:
         try:
-            half = benchmarks.Only(only)
+            part = benchmarks.Only(only)
         except ValueError:
-            raise typer.BadParameter("is queries or events", param_hint="--only") from None
+            raise typer.BadParameter("is queries, events or scale", param_hint="--only") from None
     plan = benchmarks.QUICK if quick else benchmarks.Plan()
-    if not benchmarks.run(out, err, plan=plan, only=half):
+    if not benchmarks.run(out, err, plan=plan, only=part):
         raise typer.Exit(1)
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import InvalidInput
-from shared.pages import Order, PageRequest, decode_cursor, encode_cursor
+from shared.pages import Order, PageRequest, decode_cursor, encode_cursor, from_cursor
 
 TABLE = sa.Table(
     "things",
@@ -128,3 +128,29 @@ def test_cursor_of_another_order_is_refused() -> None:
 
 def test_true_is_no_number() -> None:
     assert refused(encode_cursor(ORDER, [datetime(2026, 1, 1, tzinfo=UTC), True, UUID(int=1)]))
+
+
+def conditions(order: Order, *, backward: bool = False) -> str:
+    values = {"at": datetime(2026, 1, 1, tzinfo=UTC), "size": 1, "id": UUID(int=1)}
+    key = [values[column.name] for column, _ in order.columns]
+    request = PageRequest(10, backward=backward, cursor=encode_cursor(order, key))
+    text = str(from_cursor(sa.select(TABLE.c.id), order, request))
+    return " ".join(text.partition("WHERE ")[2].split())
+
+
+def test_key_of_one_direction_is_compared_as_a_whole() -> None:
+    falling, rising = Order.by(TABLE.c.at.desc(), TABLE.c.id.desc()), Order.by(TABLE.c.at)
+    assert conditions(falling) == (
+        "(things.at, things.id) < (:param_1, :param_2) ORDER BY things.at DESC, things.id DESC"
+    )
+    assert conditions(falling, backward=True) == (
+        "(things.at, things.id) > (:param_1, :param_2) ORDER BY things.at ASC, things.id ASC"
+    )
+    assert conditions(rising) == "(things.at) > (:param_1) ORDER BY things.at ASC"
+
+
+def test_key_of_mixed_directions_is_compared_column_by_column() -> None:
+    assert conditions(Order.by(TABLE.c.at.desc(), TABLE.c.id)) == (
+        "things.at < :at_1 OR things.at = :at_2 AND things.id > :id_1"
+        " ORDER BY things.at DESC, things.id ASC"
+    )

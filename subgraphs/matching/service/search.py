@@ -5,16 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 from zlib import crc32
 
 import sqlalchemy as sa
+from sqlalchemy import orm
 from sqlalchemy.dialects.postgresql import TSQUERY
 
 from shared.db import ReadSession, utc_now
 from shared.errors import InvalidInput
-from shared.pages import Order, Page, PageRequest, keyset
+from shared.pages import Order, Page, PageRequest, from_cursor, keyset
 from shared.validation import between, optional_text
 from subgraphs.matching.models import SkillLevel, TutorListing, TutorProfile
 from subgraphs.matching.service import slots, values
@@ -28,6 +29,8 @@ _OPEN = -1
 # Facets count so many hits, and a text's matches are ranked among so many, the best standing first.
 MOST_COUNTED = 1_000
 MOST_RANKED = 200
+# So many listings are tried in the wanted order before all that match are collected.
+MOST_TRIED = 2_000
 MOST_WORDS = 10
 LONGEST_WINDOW = timedelta(days=7)
 _WORD = re.compile(r"\w+")
@@ -42,12 +45,19 @@ class TutorSort(StrEnum):
     NEWEST = "NEWEST"
 
 
-_ORDERS = {
-    TutorSort.RELEVANCE: Order.by(TutorListing.standing.desc(), TutorListing.profile_id.desc()),
-    TutorSort.PRICE: Order.by(TutorListing.price_amount, TutorListing.profile_id),
-    TutorSort.RATING: Order.by(TutorListing.score.desc(), TutorListing.profile_id.desc()),
-    TutorSort.NEWEST: Order.by(TutorListing.listed_at.desc(), TutorListing.profile_id.desc()),
-}
+# The table, or a part of it under its name.
+Listing: TypeAlias = type[TutorListing]
+
+
+def _order(sort: TutorSort, listing: Listing = TutorListing) -> Order:
+    if sort is TutorSort.PRICE:
+        return Order.by(listing.price_amount, listing.profile_id)
+    first = {
+        TutorSort.RELEVANCE: listing.standing,
+        TutorSort.RATING: listing.score,
+        TutorSort.NEWEST: listing.listed_at,
+    }[sort]
+    return Order.by(first.desc(), listing.profile_id.desc())
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,15 @@ class TutorFilter:
     rating_least: int | None = None
     available_from: datetime | None = None
     available_to: datetime | None = None
+
+    @property
+    def has_guessed_parts(self) -> bool:
+        """Whether there is a part whose hits the database cannot estimate well."""
+        return bool(self.skill_id or self.language or self.available_from)
+
+    def price_range(self) -> "TutorFilter":
+        """The range of prices alone."""
+        return TutorFilter(price_least=self.price_least, price_most=self.price_most)
 
     def checked(self) -> "TutorFilter":
         """The filter without blanks. Raises InvalidInput for what cannot be meant."""
@@ -147,69 +166,114 @@ async def _read_words(session: ReadSession, text: str | None) -> Words | None:
 
 
 def _matching(
-    wanted: TutorFilter, words: Words | None, sort: TutorSort = TutorSort.RELEVANCE
+    wanted: TutorFilter,
+    words: Words | None,
+    sort: TutorSort = TutorSort.RELEVANCE,
+    listing: Listing = TutorListing,
 ) -> list[sa.ColumnElement[bool]]:
     found: list[sa.ColumnElement[bool]] = []
     if words is not None:
-        found.append(TutorListing.search.bool_op("@@")(sa.cast(words.near, TSQUERY)))
+        found.append(listing.search.bool_op("@@")(sa.cast(words.near, TSQUERY)))
     tags = []
     if wanted.skill_id is not None:
         tags.append(skill_tag(wanted.skill_id, wanted.level))
     if wanted.language is not None:
         tags.append(language_tag(wanted.language))
     if tags:
-        found.append(TutorListing.tags.contains(tags))
-    price: sa.ColumnElement[int] = sa.inspect(TutorListing.price_amount)
+        found.append(listing.tags.contains(tags))
+    price: sa.ColumnElement[int] = sa.inspect(listing.price_amount)
     if found and sort is not TutorSort.PRICE:
         # Few rows are left: a sum keeps the planner from reading half an index for them.
-        price = TutorListing.price_amount + 0
+        price = listing.price_amount + 0
     if wanted.price_least is not None:
         found.append(price >= wanted.price_least)
     if wanted.price_most is not None:
         found.append(price <= wanted.price_most)
     if wanted.currency is not None:
-        found.append(TutorListing.price_currency == wanted.currency)
+        found.append(listing.price_currency == wanted.currency)
     if wanted.rating_least is not None:
-        found.append(TutorListing.rating_mean >= wanted.rating_least)
+        found.append(listing.rating_mean >= wanted.rating_least)
     if wanted.available_from is not None and wanted.available_to is not None:
-        found += _free_within(wanted.available_from, wanted.available_to)
+        found += _free_within(listing, wanted.available_from, wanted.available_to)
     return found
 
 
-def _free_within(start: datetime, end: datetime) -> list[sa.ColumnElement[bool]]:
+def _free_within(listing: Listing, start: datetime, end: datetime) -> list[sa.ColumnElement[bool]]:
     """Who can be booked for a whole lesson within the window, minimum notice kept."""
     earliest, latest = start.timestamp(), end.timestamp()
     hours = list(range(int(earliest // slots.HOUR), int(-(-latest // slots.HOUR))))
-    begins = sa.func.unnest(TutorListing.free_starts).column_valued("begins")
+    begins = sa.func.unnest(listing.free_starts).column_valued("begins")
     now = sa.func.extract("epoch", sa.func.now()) / slots.MINUTE
     fits = sa.exists(
         sa.select(sa.literal(1))
         .select_from(begins.scalar_alias)
         .where(
             begins >= earliest / slots.MINUTE,
-            begins >= now + TutorListing.notice_minutes,
-            begins + TutorListing.shortest_minutes <= latest / slots.MINUTE,
+            begins >= now + listing.notice_minutes,
+            begins + listing.shortest_minutes <= latest / slots.MINUTE,
         )
     )
     # The hours are indexed; the starts decide.
-    return [TutorListing.is_bookable, TutorListing.free_hours.overlap(hours), fits]
+    return [listing.is_bookable, listing.free_hours.overlap(hours), fits]
 
 
 async def search_tutors(
     session: ReadSession, wanted: TutorFilter, sort: TutorSort, page: PageRequest
 ) -> Page[TutorProfile]:
-    """One page of the listed tutors that match. One statement, and one more for a text."""
+    """One page of the listed tutors that match.
+
+    One statement, one more for a text, and one more where few match.
+    """
     wanted = wanted.checked()
     words = await _read_words(session, wanted.text)
     matching = _matching(wanted, words, sort)
     if words is not None and sort is TutorSort.RELEVANCE:
         return await _most_relevant(session, words, matching, page)
+    if words is None and not wanted.has_guessed_parts:
+        return await _page_of(session, TutorListing, matching, sort, page)
+    # How many rows have a tag or an hour is a guess where few have it, and one that is wrong makes
+    # the database walk all listings in order. So the walk ends early, and who is rare is collected.
+    near = _part(_walk(wanted, sort, page))
+    found = await _page_of(session, near, _matching(wanted, words, sort, near), sort, page)
+    if found.has_previous if page.backward else found.has_next:
+        return found
+    return await _page_of(session, _part(_all_of(matching, sort, page)), [], sort, page)
+
+
+def _walk(wanted: TutorFilter, sort: TutorSort, page: PageRequest) -> sa.Select[Any]:
+    table = sa.select(TutorListing.__table__)
+    if sort is TutorSort.PRICE:
+        # The walk begins where the range does.
+        table = table.where(*_matching(wanted.price_range(), None, sort))
+    return from_cursor(table, _order(sort), page).limit(MOST_TRIED)
+
+
+def _all_of(
+    matching: list[sa.ColumnElement[bool]], sort: TutorSort, page: PageRequest
+) -> sa.Select[Any]:
+    # An offset keeps the limit outside from guiding the plan.
+    table = sa.select(TutorListing.__table__).where(*matching)
+    return from_cursor(table, _order(sort), page).offset(0)
+
+
+def _part(statement: sa.Select[Any]) -> Listing:
+    """Some of the listings under the table's own name, so that cursors are the same."""
+    return orm.aliased(TutorListing, statement.subquery(TutorListing.__tablename__))
+
+
+async def _page_of(
+    session: ReadSession,
+    listing: Listing,
+    matching: list[sa.ColumnElement[bool]],
+    sort: TutorSort,
+    page: PageRequest,
+) -> Page[TutorProfile]:
     statement = (
         sa.select(TutorProfile)
-        .join(TutorListing, TutorListing.profile_id == TutorProfile.id)
+        .join(listing, listing.profile_id == TutorProfile.id)
         .where(*matching)
     )
-    return await keyset(session, statement, _ORDERS[sort], page)
+    return await keyset(session, statement, _order(sort, listing), page)
 
 
 async def _most_relevant(

@@ -18,6 +18,8 @@ def test_whole_benchmark_counts_what_it_sent() -> None:
         numbers=pipeline.Numbers(idle=3, rates=(50,), seconds=0.2, backlog=1200),
         pages=3,
         callers=9,
+        tutors=30,
+        parts=frozenset({run.Only.QUERIES, run.Only.EVENTS}),
     )
     assert run.run(Console(file=text, width=140), Console(quiet=True), plan=plan)
     lines = [line.split() for line in text.getvalue().replace("│", " ").splitlines()]

@@ -1,6 +1,7 @@
 """The data that is measured, and the hand-written endpoints: they answer what the graph answers."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from typing import Any, cast
 
 import httpx
@@ -8,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from joserfc import jwt
 
-from deploy.bench import crowd, questions
+from deploy.bench import crowd, market, questions
 from deploy.bench.handwritten import Handwritten
 from subgraphs.identity.runtime import IdentityRuntime
 from tests.support.graph import GraphClient, published
@@ -23,11 +24,25 @@ async def people(identity: GraphClient, learning: GraphClient) -> crowd.Crowd:
 
 
 @pytest.fixture
+async def matching(client_of: Callable[[str], Awaitable[GraphClient]]) -> GraphClient:
+    """A client of matching over an empty database."""
+    return await client_of("matching")
+
+
+@pytest.fixture
+async def tutors(matching: GraphClient) -> market.Market:
+    """A small market."""
+    async with matching.runtime.database.write() as session:
+        return await market.write(session, 40)
+
+
+@pytest.fixture
 async def yardstick(
-    identity: GraphClient, learning: GraphClient
+    identity: GraphClient, learning: GraphClient, matching: GraphClient
 ) -> AsyncIterator[httpx.AsyncClient]:
     """The hand-written endpoints."""
-    app = Handwritten(identity.runtime.settings, learning.runtime.settings).app()
+    settings = [client.runtime.settings for client in (identity, learning, matching)]
+    app = Handwritten(*settings).app()
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://hand") as client,
@@ -135,3 +150,46 @@ async def test_page_of_users_is_what_identity_and_learning_say(
     assert all(len(user["enrolledCourses"]["nodes"]) == 5 for user in wanted)
     found = await ask(yardstick, "/users", admin.token, before=first["node"]["id"])
     assert found == {"users": {"nodes": wanted}}
+
+
+async def test_page_of_tutors_is_what_matching_says(
+    matching: GraphClient, yardstick: httpx.AsyncClient, tutors: market.Market
+) -> None:
+    sizes = []
+    for skill in tutors.skills:
+        wanted = (await matching.ask(questions.TUTORS, skill=str(skill))).data
+        assert await ask(yardstick, "/tutors", None, skill=str(skill)) == wanted
+        sizes.append(len(wanted["tutors"]["nodes"]))
+    assert sum(sizes) == 40 * 3
+
+
+async def test_nothing_is_free_so_soon_that_answers_would_change(
+    matching: GraphClient, tutors: market.Market
+) -> None:
+    async with matching.runtime.database.read() as session:
+        soonest, lists = (
+            await session.execute(
+                sa.text(
+                    "SELECT min(free_starts[1]) - extract(epoch FROM now()) / 60, count(*)"
+                    " FROM tutor_listings WHERE cardinality(free_starts) > 0"
+                )
+            )
+        ).one()
+    assert lists == 40
+    assert soonest > 24 * 60
+
+
+async def test_busy_tutor_has_slots_between_two_hundred_lessons(
+    matching: GraphClient, tutors: market.Market
+) -> None:
+    async with matching.runtime.database.read() as session:
+        spans = (
+            await session.execute(
+                sa.text("SELECT count(*), min(starts_at), max(ends_at) FROM lesson_busy_refs")
+            )
+        ).one()
+    assert spans[0] == market.LESSONS
+    assert tutors.start <= spans[1] < spans[2] <= tutors.end == tutors.start + timedelta(weeks=4)
+    period = {"from": tutors.start.isoformat(), "to": tutors.end.isoformat()}
+    found = await matching.ask(questions.SLOTS, tutor=str(tutors.busy_tutor), **period)
+    assert len(found.data["availableSlots"]) > 200

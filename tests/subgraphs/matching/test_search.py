@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from deploy.bench.many_tutors import make_many_tutors
 from shared.db import utc_now
 from shared.runtime import Runtime
 from subgraphs.matching.models import SkillLevel, TutorProfile
@@ -14,7 +15,6 @@ from subgraphs.matching.timers import purge_words, refresh_listings
 from tests.subgraphs.matching import factories
 from tests.subgraphs.matching import operations as op
 from tests.subgraphs.matching.factories import DAY, iso, next_day
-from tests.subgraphs.matching.many_tutors import make_many_tutors
 from tests.subgraphs.matching.operations import run
 from tests.support.graph import Answer, GraphClient, counted, send
 from tests.support.pipeline import user_state
@@ -231,6 +231,43 @@ async def test_pages_hold_everybody_once_in_either_direction(
     assert seen == whole
     page = (await ask(matching, **wanted, last=3, before=cursor)).data["tutors"]
     assert [node["headline"] for node in page["nodes"]] == whole[-4:-1]
+
+
+@pytest.mark.parametrize("sort", ["RELEVANCE", "PRICE", "RATING", "NEWEST"])
+async def test_those_who_are_rare_are_found_beyond_the_first_ones(
+    matching: GraphClient, monkeypatch: pytest.MonkeyPatch, sort: str
+) -> None:
+    for number in range(12):
+        languages = ["en", "eo"] if number % 4 == 3 else ["en"]
+        await make(matching.runtime, f"Tutor {number}", languages=languages)
+    wanted = {"language": "eo", "priceLeast": 1}
+    everybody = await found(matching, sort, **wanted)
+    assert len(everybody) == 3
+    monkeypatch.setattr(search, "MOST_TRIED", 2)
+    assert await found(matching, sort, **wanted) == everybody
+    for forward in (True, False):
+        size, place = ("first", "after") if forward else ("last", "before")
+        seen: list[str] = []
+        cursor = None
+        for _ in everybody:
+            page = {size: 1, place: cursor}
+            connection = (await ask(matching, sort=sort, filter=wanted, **page)).data["tutors"]
+            seen += [node["headline"] for node in connection["nodes"]]
+            cursor = connection["pageInfo"]["endCursor"]
+        assert seen == (everybody if forward else everybody[::-1])
+    assert await found(matching, sort, language="ia") == []
+
+
+async def test_page_that_is_full_takes_one_statement_and_one_of_rare_tutors_two(
+    matching: GraphClient,
+) -> None:
+    for number in range(3):
+        await make(matching.runtime, f"Tutor {number}")
+    for first, statements in ((2, 1), (3, 2)):
+        with counted(matching.runtime.database) as counts:
+            answer = await ask(matching, filter={"language": "en"}, first=first)
+        assert len(answer.data["tutors"]["nodes"]) == first
+        assert len(counts) == statements
 
 
 async def test_cursor_of_another_order_or_text_is_refused(matching: GraphClient) -> None:
