@@ -117,7 +117,7 @@ class Subscription:
         topics: Sequence[str],
         *,
         member: str | None = None,
-        stall_seconds: float = 30,
+        stall_seconds: float = 15,
     ) -> None:
         self.group = group
         self._topics = list(topics)
@@ -210,11 +210,11 @@ class Subscription:
     def _read_until_stopped(self) -> None:
         consumer = KafkaConsumer(**self._config)
         try:
+            consumer.subscribe(self._topics, listener=_Listener(self, consumer))
             # A leader that does not know the topics yet assigns none of their partitions, and may
-            # never notice (seen with 3.0.12 on a busy machine).
+            # never notice (seen with 3.0.12 on a busy machine). It joins with the first poll.
             for topic in self._topics:
                 consumer.partitions_for_topic(topic)
-            consumer.subscribe(self._topics, listener=_Listener(self, consumer))
             committed_at = progress_at = time.monotonic()
             while not self._stop.is_set():
                 _release_parked_records(consumer)
@@ -227,7 +227,7 @@ class Subscription:
                     self._commit(consumer)
                     self._measure(consumer)
                     committed_at = now
-                if polled or not any(self.lag.values()) or any(self._waiting.values()):
+                if polled or any(self._waiting.values()) or not _is_behind(consumer):
                     progress_at = now
                 elif now - progress_at > self._stall_seconds:
                     raise KafkaError("records wait at the broker but none arrive")
@@ -301,6 +301,18 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def on_partitions_lost(self, lost: Sequence[TopicPartition]) -> None:
         self._subscription._forget(lost)
+
+
+def _is_behind(consumer: Any) -> bool:
+    """Whether the broker has more of a partition than was fetched, or has told nothing of it.
+
+    After two rebalances in a row a partition was seen that was never fetched from again (3.0.12).
+    """
+    states = list(consumer._subscription.assignment.values())
+    return any(
+        state.highwater is None or state.position is None or state.highwater > state.position.offset
+        for state in states
+    )
 
 
 def _release_parked_records(consumer: Any) -> None:
