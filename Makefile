@@ -16,7 +16,7 @@ dev: setup ## Run the whole platform here, with demo data; Ctrl-C stops it
 
 test: setup ## Run all tests on services of their own, beside a running `make dev`
 	@$(BIN)/edtech local prepare
-	@$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 check: setup ## Format, lint, types, import contracts, schema and migrations are in order
 	@$(BIN)/edtech local prepare

@@ -4,8 +4,10 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from schema.registry import load_subgraph
 from shared.runtime import Runtime
@@ -23,18 +25,32 @@ def pytest_configure(config: pytest.Config) -> None:
         services.start(_run)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+# End-to-end tests that start a platform of their own; all others share one.
+OWN_PLATFORM = ("test_dev.py", "test_faults.py", "test_storm.py", "test_traces.py")
+
+
+class OnePlatform(LoadScopeScheduling):  # type: ignore[misc] - xdist has no types
+    """A file stays in one process, and so does everything that shares the platform."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = nodeid.split("::", 1)[0]
+        return "platform" if "/e2e/" in file and not file.endswith(OWN_PLATFORM) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OnePlatform:
+    """How a run with several processes deals out the tests."""
+    return OnePlatform(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs the whole platform runs first and in one process; other files stay together."""
-
-    def group(item: pytest.Item) -> str:
-        shares = "platform" in getattr(item, "fixturenames", ())
-        return "platform" if shares else str(item.path)
-
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
+    """What takes longest comes first: the journeys, then what starts platforms of its own."""
     end_to_end = Path(__file__).parent / "e2e"
-    items.sort(key=lambda item: (group(item) != "platform", end_to_end not in item.path.parents))
+
+    def place(item: pytest.Item) -> tuple[bool, bool]:
+        return end_to_end not in item.path.parents, item.path.name in OWN_PLATFORM
+
+    items.sort(key=place)
 
 
 def pytest_unconfigure() -> None:
