@@ -29,7 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
 OWN_PLATFORM = ("test_dev.py", "test_faults.py", "test_storm.py", "test_traces.py")
 
 
-class OnePlatform(LoadScopeScheduling):  # type: ignore[misc] - xdist has no types
+class OnePlatform(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """A file stays in one process, and so does everything that shares the platform."""
 
     def _split_scope(self, nodeid: str) -> str:
