@@ -89,6 +89,7 @@ def up(console: Console) -> None:
             table.show("Demo data", "loading")
             platform.run_command("local", "seed")
             table.show("Demo data", "loaded")
+            _heed(stopping)
         except KeyboardInterrupt:
             platform.stop()
             raise
@@ -98,12 +99,19 @@ def up(console: Console) -> None:
     console.print(_welcome(platform, time.monotonic() - began))
     try:
         while (death := platform.died()) is None:
+            _heed(stopping)
             time.sleep(0.5)
         raise LocalServiceError(death)
     finally:
         console.print("Stopping …")
         platform.stop()
         console.print(f"Stopped; the data stays in {platform.directory} (`make reset` removes it).")
+
+
+def _heed(stopping: threading.Event) -> None:
+    """Stop after all when an interrupt came where Python ignores exceptions."""
+    if stopping.is_set():
+        raise KeyboardInterrupt
 
 
 def _welcome(platform: Platform, seconds: float) -> Panel:

@@ -30,6 +30,8 @@ def topics(runtime: Runtime) -> list[str]:
 def subgraph(learning: GraphClient, topics: list[str]) -> Subgraph:
     """Learning with a consumer group of its own that begins at the topics' present end."""
     handlers = learning.subgraph.handlers
-    own = Handlers(f"learning-{uuid.uuid4().hex[:8]}", one=handlers.one, many=handlers.many)
+    own = Handlers(
+        f"learning-{uuid.uuid4().hex[:8]}", one=dict(handlers.one), many=dict(handlers.many)
+    )
     start_at_end(learning.runtime.settings.kafka_brokers, own.consumer, own.topics)
     return replace(learning.subgraph, handlers=own, timers=())

@@ -12,6 +12,7 @@ from shared.graph.problem import ProblemCode
 
 GENERAL = {
     "CONFLICT",
+    "EMAIL_NOT_VERIFIED",
     "FORBIDDEN",
     "INTERNAL",
     "INVALID_INPUT",
