@@ -4,7 +4,6 @@ Loading it again changes nothing. It goes through the same services as everybody
 waits for identity's events to reach learning, as a tutor would.
 """
 
-import asyncio
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +13,16 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from deploy import demo_market
+from deploy.demo_market import KNOWN_USERS, as_user, until
 from deploy.events import opened
 from schema.registry import load_subgraph
 from shared.runtime import Runtime
-from shared.viewer import Viewer, ViewerKind
 from subgraphs.identity.runtime import IdentityRuntime
 from subgraphs.identity.service.users import seed_user
 from subgraphs.learning.models import Course, CourseLevel, CourseUnit
 from subgraphs.learning.service import courses, enrollments, units
 
 ADMIN = "admin@edtech.example"
-EVENTS_TIMEOUT = 30
 
 
 @dataclass(frozen=True)
@@ -125,7 +123,7 @@ async def seed(password: str) -> None:
         opened(load_subgraph("learning")) as learning,
     ):
         ids = await _people(cast("IdentityRuntime", first), password)
-        await _until_known(learning, list(ids.values()))
+        await until(learning, KNOWN_USERS, list(ids.values()))
         for outline in COURSES:
             await _course(learning, ids[outline.tutor], outline)
         for student in STUDENTS:
@@ -153,22 +151,8 @@ async def _people(identity: IdentityRuntime, password: str) -> dict[str, UUID]:
         }
 
 
-async def _until_known(learning: Runtime, ids: list[UUID]) -> None:
-    statement = sa.text("SELECT count(*) FROM user_refs WHERE user_id = ANY(:ids) AND version > 0")
-    async with asyncio.timeout(EVENTS_TIMEOUT):
-        while True:
-            async with learning.database.read() as session:
-                if await session.scalar(statement, {"ids": ids}) == len(ids):
-                    return
-            await asyncio.sleep(0.1)
-
-
-def _as(user_id: UUID, *roles: str) -> Viewer:
-    return Viewer(kind=ViewerKind.USER, user_id=user_id, roles=frozenset(roles))
-
-
 async def _course(learning: Runtime, tutor_id: UUID, outline: Outline) -> None:
-    viewer = _as(tutor_id, "tutor")
+    viewer = as_user(tutor_id, "tutor")
     async with learning.database.write() as session:
         known = await session.scalar(
             sa.select(Course.id).where(Course.tutor_id == tutor_id, Course.title == outline.title)
@@ -203,7 +187,7 @@ async def _course(learning: Runtime, tutor_id: UUID, outline: Outline) -> None:
 
 
 async def _study(learning: Runtime, student_id: UUID) -> None:
-    viewer = _as(student_id, "student")
+    viewer = as_user(student_id, "student")
     async with learning.database.read() as session:
         wanted = sa.select(Course.id).where(Course.title == COURSES[0].title)
         course_id = await session.scalar(wanted)

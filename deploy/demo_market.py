@@ -23,6 +23,7 @@ from subgraphs.payment.sagas.accounts import open_account
 from subgraphs.payment.service import accounts
 
 PATIENCE = 30
+KNOWN_USERS = "SELECT count(*) FROM user_refs WHERE version > 0"
 # Slug, name, category.
 SKILLS = (
     ("music-reading", "Reading music", "music"),
@@ -84,22 +85,23 @@ SHINGLES = {
 
 async def seed(ids: dict[str, UUID], admin_id: UUID) -> None:
     """Make the demo's tutors bookable; again, this changes nothing."""
-    admin = _as(admin_id, "admin")
+    admin = as_user(admin_id, "admin")
     async with (
         opened(load_subgraph("matching")) as matching,
         opened(load_subgraph("payment")) as payment,
     ):
         tutors = [ids[email] for email in SHINGLES]
         for runtime in (matching, payment):
-            await _until(runtime, "SELECT count(*) FROM user_refs WHERE version > 0", tutors)
+            await until(runtime, KNOWN_USERS, tutors)
         known = await _skills(matching, admin)
         for email, shingle in SHINGLES.items():
             await _profile(matching, admin, ids[email], shingle, known)
             await _payout_account(cast("PaymentRuntime", payment), ids[email])
-        await _until(matching, "SELECT count(*) FROM payout_refs WHERE is_enabled", tutors)
+        await until(matching, "SELECT count(*) FROM payout_refs WHERE is_enabled", tutors)
 
 
-async def _until(runtime: Runtime, count: str, user_ids: list[UUID]) -> None:
+async def until(runtime: Runtime, count: str, user_ids: list[UUID]) -> None:
+    """Wait until events have brought a row of each user; `count` ends in a condition."""
     statement = sa.text(f"{count} AND user_id = ANY(:ids)")
     async with asyncio.timeout(PATIENCE):
         while True:
@@ -109,7 +111,8 @@ async def _until(runtime: Runtime, count: str, user_ids: list[UUID]) -> None:
             await asyncio.sleep(0.1)
 
 
-def _as(user_id: UUID, *roles: str) -> Viewer:
+def as_user(user_id: UUID, *roles: str) -> Viewer:
+    """Somebody of the demo, as the services take callers."""
     return Viewer(kind=ViewerKind.USER, user_id=user_id, roles=frozenset(roles))
 
 
@@ -138,7 +141,7 @@ async def _skills(matching: Runtime, admin: Viewer) -> dict[str, UUID]:
 async def _profile(
     matching: Runtime, admin: Viewer, user_id: UUID, shingle: Shingle, known: dict[str, UUID]
 ) -> None:
-    viewer = _as(user_id, "tutor")
+    viewer = as_user(user_id, "tutor")
     async with matching.database.write() as session:
         mine = sa.select(TutorProfile.id).where(TutorProfile.user_id == user_id)
         if await session.scalar(mine) is not None:
@@ -165,7 +168,7 @@ async def _profile(
 
 async def _payout_account(payment: PaymentRuntime, user_id: UUID) -> None:
     async with payment.database.write() as session:
-        row = await accounts.begin(session, _as(user_id, "tutor"))
+        row = await accounts.begin(session, as_user(user_id, "tutor"))
     if row.status == "ONBOARDING":
         provider_id = await open_account(payment, row.id, user_id)
         bank = Bank.of(os.environ)

@@ -5,7 +5,7 @@ write; a `WriteSession` is one transaction. Each resolver or loader batch opens 
 session, since sibling resolvers run concurrently. See docs/architecture.md, "Database".
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -13,7 +13,17 @@ from uuid import UUID
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool
-from sqlalchemy import TIMESTAMP, URL, DateTime, MetaData, Text, Uuid, func
+from sqlalchemy import (
+    TIMESTAMP,
+    URL,
+    CheckConstraint,
+    DateTime,
+    MetaData,
+    Text,
+    Uuid,
+    func,
+    select,
+)
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Mapped, mapped_column
@@ -54,6 +64,12 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def one_of(column: str, values: Iterable[str]) -> CheckConstraint:
+    """A constraint that keeps a column to some values, such as those of a StrEnum."""
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
 class ReadSession(AsyncSession):
     """Reads only: the database refuses a write."""
 
@@ -70,6 +86,15 @@ class WriteSession(ReadSession):
         super().__init__(engine, expire_on_commit=False)
         self.settings = settings
         self.before_commit = []
+
+
+async def database_now(session: ReadSession) -> datetime:
+    """The present moment by the database's clock, which all processes agree on.
+
+    It moves on within a transaction.
+    """
+    moment: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+    return moment
 
 
 R = TypeVar("R")

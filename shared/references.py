@@ -6,6 +6,7 @@ the event fills in. An erased user keeps a marker row, so that late events stay 
 
 from collections.abc import Sequence
 from functools import cache
+from typing import TypeVar
 from uuid import UUID
 
 import orjson
@@ -51,6 +52,9 @@ class UserRefColumns:
     def name(self) -> str:
         """The name to show."""
         return f"{self.first_name} {self.last_name}".strip()
+
+
+R = TypeVar("R", bound=UserRefColumns)
 
 
 async def upsert_user_refs(
@@ -110,14 +114,16 @@ async def ensure_user_refs(
         )
 
 
-def refuse_unverified(user: UserRefColumns | None) -> None:
-    """Refuse who is not known here yet, or has not verified the address.
-
-    Raises Unavailable, since the event is on its way, or EmailNotVerified.
-    """
+def refuse_unknown(user: R | None) -> R:
+    """The reference. Raises Unavailable until the user's event, which is on its way, is here."""
     if user is None or user.status == "UNKNOWN":
         raise Unavailable("Your account is not known here yet. Try again in a moment.")
-    if user.status == "UNVERIFIED":
+    return user
+
+
+def refuse_unverified(user: UserRefColumns | None) -> None:
+    """Refuse who has not verified the address. Raises EmailNotVerified, or Unavailable."""
+    if refuse_unknown(user).status == "UNVERIFIED":
         raise EmailNotVerified("Verify your e-mail address first.")
 
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, aggregate_order_by
 from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column, relationship
 
-from shared.db import TYPES, Timestamps, new_metadata
+from shared.db import TYPES, Timestamps, new_metadata, one_of
 from shared.idempotency import add_idempotency_table
 from shared.ids import new_id
 from shared.outbox import add_event_tables
@@ -20,11 +20,6 @@ CONSENT_KINDS = ("TERMS", "PRIVACY", "MARKETING")
 MAIL_STATES = ("pending", "sent", "failed")
 
 _now = sa.func.clock_timestamp
-
-
-def _one_of(column: str, values: tuple[str, ...]) -> sa.CheckConstraint:
-    listed = ", ".join(f"'{value}'" for value in values)
-    return sa.CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
 def _user_id(*, index: bool = True) -> Any:
@@ -42,7 +37,7 @@ class UserRole(Base):
     """A role of a user; the oldest is the primary one."""
 
     __tablename__ = "user_roles"
-    __table_args__ = (_one_of("role", ROLES), sa.Index("idx_user_roles_role", "role", "user_id"))
+    __table_args__ = (one_of("role", ROLES), sa.Index("idx_user_roles_role", "role", "user_id"))
 
     user_id: Mapped[UUID] = mapped_column(
         sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
@@ -69,7 +64,7 @@ class User(Timestamps, Base):
 
     __tablename__ = "users"
     __table_args__ = (
-        _one_of("status", STATUSES),
+        one_of("status", STATUSES),
         sa.Index(
             "uq_users_email",
             sa.text("lower(email)"),
@@ -174,7 +169,7 @@ class AuthToken(Base):
     """A link that was mailed, by hash; used once."""
 
     __tablename__ = "auth_tokens"
-    __table_args__ = (_one_of("purpose", LINK_PURPOSES),)
+    __table_args__ = (one_of("purpose", LINK_PURPOSES),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     user_id: Mapped[UUID] = _user_id()
@@ -299,7 +294,7 @@ class MailJob(Base):
 
     __tablename__ = "mail_jobs"
     __table_args__ = (
-        _one_of("status", MAIL_STATES),
+        one_of("status", MAIL_STATES),
         sa.Index(
             "idx_mail_jobs_due", "next_attempt_at", postgresql_where=sa.text("status = 'pending'")
         ),
@@ -323,7 +318,7 @@ class Consent(Base):
 
     __tablename__ = "consents"
     __table_args__ = (
-        _one_of("kind", CONSENT_KINDS),
+        one_of("kind", CONSENT_KINDS),
         sa.UniqueConstraint("user_id", "kind", "version"),
     )
 

@@ -5,11 +5,11 @@ deadline of the hold. The instance has the id of the lesson, or of the course's 
 """
 
 from shared import saga
-from shared.db import WriteSession
+from shared.db import WriteSession, database_now
 from shared.runtime import Runtime
 from shared.saga import Saga, Sagas, Step
 from subgraphs.learning.models import EnrollmentStatus, Lesson, LessonStatus
-from subgraphs.learning.service import booking, clock, purchases
+from subgraphs.learning.service import booking, purchases
 
 NOT_PAID = "not paid in time, or called off"
 
@@ -22,7 +22,7 @@ async def _end_lesson_hold(runtime: Runtime, instance: Saga) -> None:
         )
         held = lesson.status == LessonStatus.PENDING_PAYMENT
         until = lesson.hold_expires_at
-        if held and until is not None and until > await clock.now(session):
+        if held and until is not None and until > await database_now(session):
             await saga.advance(session, instance, instance.step, deadline=until)
             return
         await saga.compensate(session, sagas, instance, NOT_PAID)
@@ -33,7 +33,7 @@ async def _end_seat_hold(runtime: Runtime, instance: Saga) -> None:
     async with runtime.database.write() as session:
         _, row, purchase = await purchases.lock_purchase(session, instance.id)
         held = row.purchase_id == purchase.id and row.status == EnrollmentStatus.PENDING_PAYMENT
-        if held and purchase.hold_expires_at > await clock.now(session):
+        if held and purchase.hold_expires_at > await database_now(session):
             deadline = purchase.hold_expires_at
             await saga.advance(session, instance, instance.step, deadline=deadline)
             return

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from shared.db import TYPES, Timestamps, new_metadata
+from shared.db import TYPES, Timestamps, new_metadata, one_of
 from shared.idempotency import add_idempotency_table
 from shared.ids import new_id
 from shared.outbox import add_event_tables
@@ -63,11 +63,6 @@ class ReportStatus(StrEnum):
     OPEN = "OPEN"
     UPHELD = "UPHELD"
     DISMISSED = "DISMISSED"
-
-
-def _one_of(column: str, values: type[StrEnum]) -> sa.CheckConstraint:
-    listed = ", ".join(f"'{value}'" for value in values)
-    return sa.CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
 class UserRef(UserRefColumns, Base):
@@ -126,8 +121,8 @@ class Eligibility(Timestamps, Base):
     expires_at: Mapped[datetime]
 
     __table_args__ = (
-        _one_of("target_type", TargetType),
-        _one_of("status", EligibilityStatus),
+        one_of("target_type", TargetType),
+        one_of("status", EligibilityStatus),
         sa.CheckConstraint("reviewer_id <> target_id", name="not_oneself"),
         sa.CheckConstraint("(target_type = 'COURSE') = (lesson_id IS NULL)", name="subject"),
         sa.CheckConstraint("target_type <> 'COURSE' OR course_id = target_id", name="course"),
@@ -183,8 +178,8 @@ class Review(Timestamps, Base):
     version: Mapped[int] = mapped_column(sa.BigInteger, default=1, server_default="1")
 
     __table_args__ = (
-        _one_of("target_type", TargetType),
-        _one_of("status", ReviewStatus),
+        one_of("target_type", TargetType),
+        one_of("status", ReviewStatus),
         sa.CheckConstraint("rating BETWEEN 1 AND 5", name="rating"),
         sa.CheckConstraint("reviewer_id <> target_id", name="not_oneself"),
         sa.CheckConstraint("(status = 'BLIND') <= (publish_at IS NOT NULL)", name="blind"),
@@ -242,8 +237,8 @@ class Report(Timestamps, Base):
     closed_at: Mapped[datetime | None]
 
     __table_args__ = (
-        _one_of("kind", ReportKind),
-        _one_of("status", ReportStatus),
+        one_of("kind", ReportKind),
+        one_of("status", ReportStatus),
         sa.Index(
             "uq_review_reports_open",
             "review_id",
@@ -289,7 +284,7 @@ class RatingSummary(Timestamps, Base):
     platform_mean: Mapped[int | None]
     version: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")
 
-    __table_args__ = (_one_of("target_type", TargetType),)
+    __table_args__ = (one_of("target_type", TargetType),)
 
 
 class RatingHistory(Base):

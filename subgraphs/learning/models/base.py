@@ -1,6 +1,5 @@
 """The registry of learning's tables, and what all of them use."""
 
-from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,12 +22,6 @@ class Base(DeclarativeBase):
 add_event_tables(Base.metadata)
 add_idempotency_table(Base.metadata)
 add_saga_table(Base.metadata)
-
-
-def one_of(column: str, values: type[StrEnum]) -> sa.CheckConstraint:
-    """A constraint that keeps a column to the values of an enum."""
-    listed = ", ".join(f"'{value}'" for value in values)
-    return sa.CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
 ALIVE: dict[str, Any] = {"postgresql_where": sa.text("deleted_at IS NULL")}

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
-from shared.db import Timestamps
+from shared.db import Timestamps, one_of
 from shared.ids import new_id
-from subgraphs.learning.models.base import ALIVE, Base, one_of
+from subgraphs.learning.models.base import ALIVE, Base
 
 
 class CourseStatus(StrEnum):

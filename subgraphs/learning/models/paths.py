@@ -7,9 +7,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from shared.db import Timestamps
+from shared.db import Timestamps, one_of
 from shared.ids import new_id
-from subgraphs.learning.models.base import Base, one_of
+from subgraphs.learning.models.base import Base
 
 
 class StepKind(StrEnum):

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared.db import ReadSession, WriteSession
+from shared.db import ReadSession, WriteSession, database_now
 from shared.errors import Conflict, Forbidden, NotFound
 from shared.events.learning import LessonCompleted, LessonNoShow, LessonStarted
 from shared.viewer import Viewer
@@ -17,7 +17,7 @@ from subgraphs.learning.models import (
     LessonRole,
     LessonStatus,
 )
-from subgraphs.learning.service import clock, lessons
+from subgraphs.learning.service import lessons
 from subgraphs.learning.service.booking import FULL_REFUND
 from subgraphs.learning.service.lessons import TooEarly, TooLate
 
@@ -36,7 +36,7 @@ async def start_lesson(
     """The tutor begins, at most some minutes early. Raises TooEarly, LessonStateChanged, …"""
     lesson = await lessons.lock_taught_lesson(session, viewer, lesson_id)
     lessons.require_status(lesson, LessonStatus.SCHEDULED)
-    now = await clock.now(session)
+    now = await database_now(session)
     _refuse_early(lesson, now=now, settings=settings)
     await lessons.move(
         session,
@@ -55,7 +55,7 @@ async def complete_lesson(
     """The tutor says that the lesson is over. Raises TooEarly, LessonStateChanged, …"""
     lesson = await lessons.lock_taught_lesson(session, viewer, lesson_id)
     lessons.require_status(lesson, *OPEN)
-    if await clock.now(session) < lesson.starts_at:
+    if await database_now(session) < lesson.starts_at:
         raise TooEarly("The lesson has not begun yet.")
     await _complete(session, lesson, by=viewer.user_id, settings=settings)
     return lesson
@@ -64,7 +64,7 @@ async def complete_lesson(
 async def _complete(
     session: WriteSession, lesson: Lesson, *, by: UUID | None, settings: Settings
 ) -> None:
-    now = await clock.now(session)
+    now = await database_now(session)
     await lessons.move(
         session,
         lesson,
@@ -124,7 +124,7 @@ async def join_lesson(
     if place is None:
         raise Forbidden("Only participants can join.")
     lessons.require_status(lesson, *OPEN)
-    now = await clock.now(session)
+    now = await database_now(session)
     _refuse_early(lesson, now=now, settings=settings)
     place.attendance = Attendance.PRESENT
     place.joined_at = place.joined_at or now
@@ -138,7 +138,7 @@ async def leave_lesson(session: WriteSession, viewer: Viewer, lesson_id: UUID) -
     lesson, place = await lessons.lock_lesson(session, viewer, lesson_id)
     if place is None or place.joined_at is None:
         raise Conflict("You have not joined this lesson.")
-    place.left_at = await clock.now(session)
+    place.left_at = await database_now(session)
     await session.flush()
     return lesson
 
@@ -154,7 +154,7 @@ async def record_attendance(
     """The tutor says whether a student came. Raises TooEarly, LessonStateChanged, NotFound, …"""
     lesson = await lessons.lock_taught_lesson(session, viewer, lesson_id)
     lessons.require_status(lesson, *OPEN, LessonStatus.COMPLETED)
-    if await clock.now(session) < lesson.starts_at:
+    if await database_now(session) < lesson.starts_at:
         raise TooEarly("The lesson has not begun yet.")
     place = await session.get(LessonParticipant, (lesson_id, student_id))
     if place is None or place.role != LessonRole.STUDENT:
@@ -187,7 +187,7 @@ async def report_no_show(
     # A tutor who has started the lesson was there.
     started = () if who == LessonRole.TUTOR else (LessonStatus.IN_PROGRESS,)
     lessons.require_status(lesson, LessonStatus.SCHEDULED, *started)
-    now = await clock.now(session)
+    now = await database_now(session)
     if now < lesson.starts_at + timedelta(minutes=settings.no_show_grace_minutes):
         raise TooEarly(f"Wait {settings.no_show_grace_minutes} minutes for the other side.")
     if now > lesson.starts_at + timedelta(hours=settings.no_show_hours):

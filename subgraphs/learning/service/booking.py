@@ -6,7 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from shared import saga
-from shared.db import WriteSession
+from shared.db import WriteSession, database_now
 from shared.errors import Conflict, InvalidInput
 from shared.events.learning import (
     LessonCancelled,
@@ -29,7 +29,7 @@ from subgraphs.learning.models import (
     LessonRole,
     LessonStatus,
 )
-from subgraphs.learning.service import clock, groups, lessons, tutors, users
+from subgraphs.learning.service import groups, lessons, tutors, users
 from subgraphs.learning.service.lessons import SlotTaken, TooLate, TrialUsed
 
 LESSON_PURCHASE = "lesson_purchase"
@@ -100,7 +100,7 @@ async def book_lesson(
     await users.meet(session, student_id, offer.tutor_id)
     await lessons.lock_people(session, student_id, offer.tutor_id)
     await end_stale_holds(session, student_id, offer.tutor_id)
-    now = await clock.now(session)
+    now = await database_now(session)
     if offer.starts_at <= now:
         raise StartPassed("This lesson would have begun already.")
     paid = offer.price_amount > 0
@@ -175,7 +175,7 @@ async def confirm_payment(session: WriteSession, lesson_id: UUID) -> None:
         return
     if lesson.paid_at is not None:
         return
-    now = await clock.now(session)
+    now = await database_now(session)
     status = LessonStatus(lesson.status)
     if status == LessonStatus.PENDING_PAYMENT:
         await _schedule(session, lesson, paid_at=now)
@@ -284,7 +284,7 @@ async def reschedule_lesson(
         raise InvalidInput("startsAt is required.", field="startsAt")
     else:
         start = starts_at
-    now = await clock.now(session)
+    now = await database_now(session)
     notice = timedelta(hours=settings.reschedule_hours)
     if lesson.starts_at - now < notice:
         raise TooLate(f"A lesson can be moved until {settings.reschedule_hours} hours before it.")

@@ -5,13 +5,13 @@ from datetime import timedelta
 from uuid import UUID
 
 from shared import saga
-from shared.db import WriteSession, utc_now
+from shared.db import WriteSession, database_now, utc_now
 from shared.errors import Forbidden
 from shared.events.learning import LessonCancelled
 from shared.saga import SagaState
 from shared.viewer import Viewer
 from subgraphs.learning.models import Lesson, LessonRole, LessonStatus
-from subgraphs.learning.service import clock, lessons
+from subgraphs.learning.service import lessons
 from subgraphs.learning.service.booking import FULL_REFUND
 
 
@@ -37,7 +37,7 @@ async def cancel_lesson(
         if lessons.is_group(lesson):
             raise Forbidden("Only the tutor can cancel a group lesson.")
         status = LessonStatus.CANCELLED_BY_STUDENT
-        notice = lesson.starts_at - await clock.now(session)
+        notice = lesson.starts_at - await database_now(session)
         refund = FULL_REFUND if is_held else refund_for(lesson.cancellation_policy, notice)
     # One that was called off before is not called off again.
     lessons.require_status(lesson, LessonStatus.PENDING_PAYMENT, LessonStatus.SCHEDULED)

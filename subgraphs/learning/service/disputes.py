@@ -2,13 +2,13 @@
 
 from uuid import UUID
 
-from shared.db import WriteSession
+from shared.db import WriteSession, database_now
 from shared.errors import Conflict, Forbidden
 from shared.events.learning import LessonCompleted, LessonDisputed
 from shared.validation import between, text
 from shared.viewer import Viewer
 from subgraphs.learning.models import Lesson, LessonRole, LessonStatus
-from subgraphs.learning.service import clock, lessons
+from subgraphs.learning.service import lessons
 from subgraphs.learning.service.booking import FULL_REFUND
 from subgraphs.learning.service.lessons import MOST_REASON, TooLate
 
@@ -23,7 +23,7 @@ async def open_dispute(
     lessons.require_status(lesson, LessonStatus.COMPLETED, LessonStatus.NO_SHOW_STUDENT)
     if lesson.price_amount == 0:
         raise Conflict("Nothing was paid for this lesson.")
-    now = await clock.now(session)
+    now = await database_now(session)
     if lesson.dispute_until is None or now > lesson.dispute_until:
         raise TooLate("The time for a dispute is over.")
     await lessons.move(
@@ -46,7 +46,7 @@ async def resolve_dispute(
     lesson, _ = await lessons.lock_lesson(session, viewer, lesson_id)
     lessons.require_status(lesson, LessonStatus.DISPUTED)
     between(refund_bps, field="refundBps", least=0, most=FULL_REFUND)
-    now = await clock.now(session)
+    now = await database_now(session)
     await lessons.move(
         session,
         lesson,

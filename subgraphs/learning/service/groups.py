@@ -9,7 +9,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared.db import WriteSession
+from shared.db import WriteSession, database_now
 from shared.errors import Conflict, InvalidInput
 from shared.events.learning import LessonScheduled
 from shared.validation import between
@@ -25,7 +25,7 @@ from subgraphs.learning.models import (
     LessonRole,
     LessonStatus,
 )
-from subgraphs.learning.service import clock, lessons
+from subgraphs.learning.service import lessons
 from subgraphs.learning.service.courses import lock_own_course
 
 SHORTEST_MINUTES = 15
@@ -74,7 +74,7 @@ async def schedule_group_lesson(
     if course.max_students > MOST_STUDENTS:
         raise Conflict(f"Group lessons are for courses of at most {MOST_STUDENTS} seats.")
     between(duration_minutes, field="durationMinutes", least=SHORTEST_MINUTES, most=LONGEST_MINUTES)
-    if starts_at <= await clock.now(session):
+    if starts_at <= await database_now(session):
         raise InvalidInput("startsAt has passed.", field="startsAt")
     if len(await _lessons_ahead(session, course.id)) >= MOST_AHEAD:
         raise Conflict(f"At most {MOST_AHEAD} lessons of a course may be ahead.")

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared.db import ReadSession, WriteSession
+from shared.db import ReadSession, WriteSession, database_now
 from shared.errors import Conflict, Forbidden, InvalidInput, NotFound
 from shared.pages import Order, Page, PageRequest, keyset_by_parent
 from shared.validation import optional_text, text
@@ -18,7 +18,7 @@ from subgraphs.learning.models import (
     LessonParticipant,
     LessonRole,
 )
-from subgraphs.learning.service import clock, lessons
+from subgraphs.learning.service import lessons
 
 MOST_TEXT = 20_000
 _NEWEST = Order.by(Homework.id.desc())
@@ -60,7 +60,7 @@ async def assign_homework(
     place = await session.get(LessonParticipant, (lesson_id, student_id))
     if place is None or place.role != LessonRole.STUDENT:
         raise NotFound("There is no such student in this lesson.", field="studentId")
-    if due_at is not None and due_at <= await clock.now(session):
+    if due_at is not None and due_at <= await database_now(session):
         raise InvalidInput("dueAt has passed.", field="dueAt")
     row = Homework(
         lesson_id=lesson_id,
@@ -82,7 +82,7 @@ async def submit_homework(
         raise Forbidden("This is somebody else's homework.")
     if row.status == HomeworkStatus.REVIEWED:
         raise Conflict("This homework has been reviewed.")
-    now = await clock.now(session)
+    now = await database_now(session)
     row.submission = text(submission, field="submission", least=1, most=MOST_TEXT, lines=True)
     row.submitted_at = now
     await session.flush()
@@ -98,7 +98,7 @@ async def review_homework(
         raise Forbidden("Only the tutor can do this.")
     if row.status == HomeworkStatus.ASSIGNED:
         raise Conflict("Nothing has been handed in yet.")
-    now = await clock.now(session)
+    now = await database_now(session)
     row.feedback = text(feedback, field="feedback", least=1, most=MOST_TEXT, lines=True)
     row.reviewed_at = now
     await session.flush()

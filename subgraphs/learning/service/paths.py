@@ -6,7 +6,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared.db import ReadSession, WriteSession
+from shared.db import ReadSession, WriteSession, database_now
 from shared.errors import InvalidInput, NotFound
 from shared.pages import Order, Page, PageRequest, keyset_by_parent
 from shared.validation import between, optional_text, text
@@ -22,7 +22,6 @@ from subgraphs.learning.models import (
     StepKind,
     UnitProgress,
 )
-from subgraphs.learning.service import clock
 
 MOST_STEPS = 100
 _NEWEST = Order.by(LearningPath.id.desc())
@@ -108,7 +107,7 @@ async def tick_step(
     if not is_done:
         step.completed_at = None
     elif step.completed_at is None:
-        step.completed_at = await clock.now(session)
+        step.completed_at = await database_now(session)
     await session.flush()
     return path
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from shared import saga
-from shared.db import ReadSession, WriteSession, utc_now
+from shared.db import ReadSession, WriteSession, database_now, utc_now
 from shared.errors import Conflict
 from shared.events.learning import EnrollmentActivated, SeatReleased, SeatReserved
 from shared.outbox import publish
@@ -26,7 +26,7 @@ from subgraphs.learning.models import (
     Enrollment,
     EnrollmentStatus,
 )
-from subgraphs.learning.service import clock, groups, users, waitlist
+from subgraphs.learning.service import groups, users, waitlist
 from subgraphs.learning.service.booking import AWAIT_PAYMENT, FULL_REFUND
 from subgraphs.learning.service.seats import AlreadyEnrolled, CourseFull, lock_open_course
 
@@ -55,7 +55,7 @@ async def purchase_course(
     offered = await waitlist.take_offer(session, course, student_id)
     if not offered and course.seats_left <= 0:
         raise CourseFull(f"All {course.max_students} seats are taken.")
-    expires_at = await clock.now(session) + timedelta(seconds=settings.hold_seconds)
+    expires_at = await database_now(session) + timedelta(seconds=settings.hold_seconds)
     purchase = CoursePurchase(
         course_id=course.id,
         student_id=student_id,
@@ -78,7 +78,7 @@ async def purchase_course(
     else:
         row.status = EnrollmentStatus.PENDING_PAYMENT
         row.purchase_id = purchase.id
-        row.enrolled_at = await clock.now(session)
+        row.enrolled_at = await database_now(session)
         row.cancelled_at = None
         row.version += 1
     course.held_seats += 1
@@ -108,7 +108,7 @@ async def _end_stale_hold(session: WriteSession, course: Course, row: Enrollment
     if row.status != EnrollmentStatus.PENDING_PAYMENT or row.purchase_id is None:
         return
     purchase = await session.get_one(CoursePurchase, row.purchase_id)
-    if purchase.hold_expires_at <= await clock.now(session):
+    if purchase.hold_expires_at <= await database_now(session):
         await _release(session, course, row, purchase)
 
 
@@ -123,7 +123,7 @@ async def _release(
     session: WriteSession, course: Course, row: Enrollment, purchase: CoursePurchase
 ) -> None:
     row.status = EnrollmentStatus.CANCELLED
-    row.cancelled_at = await clock.now(session)
+    row.cancelled_at = await database_now(session)
     course.held_seats -= 1
     await _tell_released(session, row, purchase)
     await waitlist.offer_free_seats(session, course, offer_hours=purchase.offer_hours)
@@ -167,7 +167,7 @@ async def confirm_purchase(session: WriteSession, purchase_id: UUID) -> None:
     course, row, purchase = await lock_purchase(session, purchase_id)
     if purchase.paid_at is not None:
         return
-    now = await clock.now(session)
+    now = await database_now(session)
     purchase.paid_at = now
     if row.purchase_id == purchase.id and row.status == EnrollmentStatus.PENDING_PAYMENT:
         course.held_seats -= 1
@@ -189,7 +189,7 @@ async def confirm_purchase(session: WriteSession, purchase_id: UUID) -> None:
 async def _activate(
     session: WriteSession, course: Course, row: Enrollment, purchase: CoursePurchase
 ) -> None:
-    now = await clock.now(session)
+    now = await database_now(session)
     purchase.refund_until = now + timedelta(days=purchase.refund_days)
     row.status = EnrollmentStatus.ACTIVE
     row.purchase_id = purchase.id
@@ -225,7 +225,7 @@ async def refund_of(
         return None
     purchase = await session.get_one(CoursePurchase, row.purchase_id)
     in_time = purchase.refund_until is not None and (
-        await clock.now(session) <= purchase.refund_until
+        await database_now(session) <= purchase.refund_until
     )
     little = completed_units * 100 < settings.refund_progress_percent * total_units
     purchase.refund_bps = FULL_REFUND if in_time and (little or total_units == 0) else 0

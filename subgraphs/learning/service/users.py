@@ -7,7 +7,6 @@ import sqlalchemy as sa
 
 from shared import references
 from shared.db import ReadSession, WriteSession
-from shared.errors import Unavailable
 from shared.references import authorize_by_reference, ensure_user_refs
 from shared.viewer import Viewer
 from subgraphs.learning.models import UserRef
@@ -25,10 +24,7 @@ async def require_verified(session: ReadSession, viewer: Viewer) -> UUID:
 
 async def get_known_user(session: ReadSession, user_id: UUID) -> UserRef:
     """The reference of a user. Raises Unavailable until the user's event is here."""
-    row = await session.get(UserRef, user_id)
-    if row is None or row.status == "UNKNOWN":
-        raise Unavailable("Your account is not known here yet. Try again in a moment.")
-    return row
+    return references.refuse_unknown(await session.get(UserRef, user_id))
 
 
 async def meet(session: WriteSession, *user_ids: UUID) -> None:

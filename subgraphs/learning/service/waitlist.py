@@ -11,7 +11,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared.db import ReadSession, WriteSession
+from shared.db import ReadSession, WriteSession, database_now
 from shared.errors import Conflict, NotFound
 from shared.events.learning import WaitlistSeatOffered
 from shared.outbox import publish
@@ -24,7 +24,7 @@ from subgraphs.learning.models import (
     WaitlistEntry,
     WaitlistStatus,
 )
-from subgraphs.learning.service import clock, users
+from subgraphs.learning.service import users
 from subgraphs.learning.service.seats import AlreadyEnrolled, lock_open_course
 
 LIVE = (WaitlistStatus.WAITING, WaitlistStatus.OFFERED)
@@ -86,7 +86,7 @@ async def take_offer(session: WriteSession, course: Course, student_id: UUID) ->
     open_offer = (
         entry.status == WaitlistStatus.OFFERED
         and entry.offer_expires_at is not None
-        and entry.offer_expires_at > await clock.now(session)
+        and entry.offer_expires_at > await database_now(session)
     )
     if open_offer or course.seats_left > 0:
         if entry.status == WaitlistStatus.OFFERED:
@@ -108,7 +108,7 @@ async def offer_free_seats(session: WriteSession, course: Course, *, offer_hours
         .limit(course.seats_left)
     )
     waiting = (await session.scalars(statement)).all()
-    expires_at = await clock.now(session) + timedelta(hours=offer_hours) if waiting else None
+    expires_at = await database_now(session) + timedelta(hours=offer_hours) if waiting else None
     for entry in waiting:
         entry.status = WaitlistStatus.OFFERED
         entry.offer_expires_at = expires_at

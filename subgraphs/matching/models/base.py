@@ -2,7 +2,6 @@
 
 from enum import StrEnum
 
-import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase
 
 from shared.db import TYPES, new_metadata
@@ -19,12 +18,6 @@ class Base(DeclarativeBase):
 
 add_event_tables(Base.metadata)
 add_idempotency_table(Base.metadata)
-
-
-def one_of(column: str, values: type[StrEnum]) -> sa.CheckConstraint:
-    """A constraint that keeps a column to the values of an enum."""
-    listed = ", ".join(f"'{value}'" for value in values)
-    return sa.CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
 class SkillLevel(StrEnum):

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from shared.db import Timestamps
+from shared.db import Timestamps, one_of
 from shared.ids import new_id
-from subgraphs.matching.models.base import Base, SkillLevel, one_of
+from subgraphs.matching.models.base import Base, SkillLevel
 
 
 class MatchingRequestStatus(StrEnum):

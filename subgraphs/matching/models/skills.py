@@ -6,9 +6,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from shared.db import Timestamps
+from shared.db import Timestamps, one_of
 from shared.ids import new_id
-from subgraphs.matching.models.base import Base, SkillLevel, one_of
+from subgraphs.matching.models.base import Base, SkillLevel
 from subgraphs.matching.models.profiles import MOST_MONEY
 
 

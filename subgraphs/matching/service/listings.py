@@ -13,7 +13,7 @@ from uuid import UUID
 import orjson
 import sqlalchemy as sa
 
-from shared.db import ReadSession, WriteSession
+from shared.db import ReadSession, WriteSession, database_now
 from subgraphs.matching.models import Skill, SkillLevel, TutorListing, TutorProfile, TutorSkill
 from subgraphs.matching.service import slots
 from subgraphs.matching.service.schedules import get_lesson_times, get_schedules
@@ -139,7 +139,7 @@ async def refresh_listings(session: WriteSession, profiles: Sequence[TutorProfil
 
 
 async def _free_starts(session: ReadSession, profiles: Sequence[TutorProfile]) -> list[list[int]]:
-    now: datetime = (await session.execute(sa.select(sa.func.clock_timestamp()))).scalar_one()
+    now = await database_now(session)
     end = now + HORIZON
     schedules = await get_schedules(session, profiles, start=now, end=end)
     lessons = await get_lesson_times(

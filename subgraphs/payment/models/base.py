@@ -1,8 +1,5 @@
 """The registry of payment's tables, and what all of them use."""
 
-from collections.abc import Iterable
-from enum import StrEnum
-
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase
 
@@ -23,15 +20,6 @@ class Base(DeclarativeBase):
 add_event_tables(Base.metadata)
 add_idempotency_table(Base.metadata)
 add_saga_table(Base.metadata)
-
-
-def one_of(column: str, values: type[StrEnum]) -> sa.CheckConstraint:
-    """A constraint that keeps a column to the values of an enum."""
-    return sa.CheckConstraint(f"{column} IN ({_listed(values)})", name=column)
-
-
-def _listed(values: Iterable[StrEnum]) -> str:
-    return ", ".join(f"'{value}'" for value in values)
 
 
 class UserRef(UserRefColumns, Base):

@@ -7,8 +7,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from shared.db import one_of
 from shared.ids import new_id
-from subgraphs.payment.models.base import Base, one_of
+from subgraphs.payment.models.base import Base
 
 
 class InvoiceKind(StrEnum):

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from shared.db import Timestamps
+from shared.db import Timestamps, one_of
 from shared.ids import new_id
-from subgraphs.payment.models.base import Base, one_of
+from subgraphs.payment.models.base import Base
 
 
 class WebhookStatus(StrEnum):

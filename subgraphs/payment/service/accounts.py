@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from shared import saga as sagas
-from shared.db import ReadSession, WriteSession
+from shared.db import ReadSession, WriteSession, database_now
 from shared.events.payment import PayoutAccountEnabled, PayoutAccountRestricted
 from shared.ids import new_id
 from shared.outbox import publish
@@ -57,7 +57,7 @@ async def changed(session: WriteSession, provider_id: str) -> bool:
     )
     if account_id is None:
         return False
-    now = await history.clock(session)
+    now = await database_now(session)
     if not await sagas.start(session, SAGA, id=account_id, step=SYNC, deadline=now):
         saga = await sagas.lock(session, account_id)
         if saga is not None:
@@ -82,7 +82,7 @@ async def apply_account(session: WriteSession, account_id: UUID, found: Connecte
         return
     account.version += 1
     if enabled and account.enabled_at is None:
-        account.enabled_at = await history.clock(session)
+        account.enabled_at = await database_now(session)
     history.audit(
         session,
         "account",

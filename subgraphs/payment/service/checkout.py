@@ -6,7 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from shared import saga as sagas
-from shared.db import ReadSession, WriteSession
+from shared.db import ReadSession, WriteSession, database_now
 from shared.errors import Conflict, NotFound, Unavailable
 from shared.viewer import Viewer
 from subgraphs.payment.config import Settings
@@ -84,7 +84,7 @@ async def begin(
         raise AlreadyPaid("This is paid already.")
     if ref.price_amount is None or ref.price_currency is None or ref.payee_id is None:
         raise PayableNotReady("The reservation is still on its way. Try again in a moment.")
-    now = await history.clock(session)
+    now = await database_now(session)
     if ref.status != PayableStatus.RESERVED or (ref.expires_at and ref.expires_at <= now):
         raise ReservationEnded("The reservation has ended. Reserve again.")
     if live is not None:

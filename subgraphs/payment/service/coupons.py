@@ -8,7 +8,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared.db import ReadSession, WriteSession, violated_constraint
+from shared.db import ReadSession, WriteSession, database_now, violated_constraint
 from shared.errors import Conflict, Forbidden, InvalidInput, NotFound
 from shared.pages import Order, Page, PageRequest, keyset
 from shared.validation import between, text
@@ -103,7 +103,7 @@ async def end_coupon(session: WriteSession, viewer: Viewer, coupon_id: UUID) -> 
     if coupon is None or not may_see(coupon, viewer):
         raise NotFound("There is no such coupon.", field="id")
     if coupon.ended_at is None:
-        coupon.ended_at = await history.clock(session)
+        coupon.ended_at = await database_now(session)
         history.audit(session, "coupon", coupon.id, "ENDED", {}, {}, actor=viewer.key)
         await session.flush()
     return coupon

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared.db import ReadSession, WriteSession
+from shared.db import ReadSession, WriteSession, database_now
 from shared.errors import Conflict, NotFound
 from shared.events.payment import DisputeClosed, DisputeOpened
 from shared.validation import text
@@ -91,7 +91,7 @@ async def _close(
     session: WriteSession, payment: Payment, dispute: Dispute, *, won: bool, actor: str
 ) -> None:
     dispute.status = DisputeStatus.WON if won else DisputeStatus.LOST
-    dispute.closed_at = await history.clock(session)
+    dispute.closed_at = await database_now(session)
     await history.record(
         session,
         payment,
@@ -146,7 +146,7 @@ async def answer_dispute(
     if dispute.status != DisputeStatus.OPEN:
         raise DisputeIsClosed("The bank has decided already.")
     dispute.evidence = evidence
-    dispute.answered_at = await history.clock(session)
+    dispute.answered_at = await database_now(session)
     history.audit(
         session, "dispute", dispute.id, "ANSWERED", {}, {"length": len(evidence)}, actor=viewer.key
     )

@@ -10,8 +10,6 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-import sqlalchemy as sa
-
 from shared.db import WriteSession
 from shared.events.payment import PaymentEvent as PublicEvent
 from shared.outbox import publish
@@ -177,9 +175,3 @@ def tell(session: WriteSession, payment: Payment, event: type[PublicEvent], **fi
             **fields,
         ),
     )
-
-
-async def clock(session: WriteSession) -> datetime:
-    """The moment by the database's clock, which all deadlines keep."""
-    moment: datetime = (await session.execute(sa.select(sa.func.clock_timestamp()))).scalar_one()
-    return moment

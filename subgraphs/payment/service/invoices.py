@@ -6,7 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.db import ReadSession, WriteSession
+from shared.db import ReadSession, WriteSession, database_now
 from shared.events.payment import InvoiceIssued
 from shared.outbox import publish
 from shared.pages import Order, Page, PageRequest, keyset_by_parent
@@ -18,7 +18,7 @@ from subgraphs.payment.models import (
     Payment,
     Refund,
 )
-from subgraphs.payment.service import history, users
+from subgraphs.payment.service import users
 
 SERIES = {InvoiceKind.INVOICE: "INV", InvoiceKind.CREDIT_NOTE: "CN"}
 _NEWEST = Order.by(Invoice.id.desc())
@@ -33,7 +33,7 @@ async def issue(session: WriteSession, payment: Payment, refund: Refund | None =
     kind = InvoiceKind.CREDIT_NOTE if refund else InvoiceKind.INVOICE
     payer = await users.name_of(session, payment.payer_id)
     payee = await users.name_of(session, payment.payee_id)
-    year = (await history.clock(session)).year
+    year = (await database_now(session)).year
     series = SERIES[kind]
     serial = await session.scalar(
         insert(InvoiceCounter)

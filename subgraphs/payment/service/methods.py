@@ -6,13 +6,12 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.db import ReadSession, WriteSession
+from shared.db import ReadSession, WriteSession, database_now
 from shared.errors import NotFound
 from shared.ids import new_id
 from shared.viewer import Viewer
 from subgraphs.payment.models import Customer, SavedMethod
 from subgraphs.payment.ports import Card
-from subgraphs.payment.service import history
 
 
 async def get_customer(session: ReadSession, user_id: UUID) -> str | None:
@@ -70,7 +69,7 @@ async def remove_method(session: WriteSession, viewer: Viewer, method_id: UUID) 
     if row is None or not viewer.is_user(row.user_id):
         raise NotFound("There is no such saved method.", field="id")
     if row.removed_at is None:
-        row.removed_at = await history.clock(session)
+        row.removed_at = await database_now(session)
         await session.flush()
     return row
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from shared import saga as sagas
-from shared.db import ReadSession, WriteSession
+from shared.db import ReadSession, WriteSession, database_now
 from shared.errors import NotFound
 from shared.events.payment import (
     PaymentActionRequired,
@@ -154,7 +154,7 @@ async def _succeed(session: WriteSession, payment: Payment, intent: Intent, *, a
         status=PaymentStatus.SUCCEEDED,
         provider_charge_id=intent.charge_id,
         failure_code=None,
-        succeeded_at=await history.clock(session),
+        succeeded_at=await database_now(session),
     )
     history.tell(session, payment, PaymentSucceeded)
     await settlement.settle(session, payment, actor=actor)

@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from shared import saga as sagas
-from shared.db import ReadSession, WriteSession, violated_constraint
+from shared.db import ReadSession, WriteSession, database_now, violated_constraint
 from shared.errors import Conflict, InvalidInput
 from shared.events.payment import PayoutEvent, PayoutFailed, PayoutPaid
 from shared.ids import parse_id_or_none
@@ -205,7 +205,7 @@ async def _settle(
 ) -> None:
     before = PayoutStatus(payout.status)
     payout.status = status
-    payout.settled_at = await history.clock(session)
+    payout.settled_at = await database_now(session)
     await _changed(session, payout, before, actor=actor)
     saga = await sagas.lock(session, payout.id)
     if saga is not None and saga.state in (

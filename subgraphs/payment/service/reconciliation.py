@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.db import ReadSession, WriteSession
+from shared.db import ReadSession, WriteSession, database_now
 from shared.errors import NotFound
 from shared.ids import new_id, parse_id_or_none
 from shared.pages import Order, Page, PageRequest, keyset
@@ -147,7 +147,7 @@ async def resolve(
     if row is None:
         raise NotFound("There is no such difference.", field="id")
     if row.resolved_at is None:
-        row.resolved_at = await history.clock(session)
+        row.resolved_at = await database_now(session)
         history.audit(session, "difference", row.id, "RESOLVED", {}, {}, actor=viewer.key)
         await session.flush()
     return row

@@ -6,7 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from shared import saga as sagas
-from shared.db import ReadSession, WriteSession
+from shared.db import ReadSession, WriteSession, database_now
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.events.payment import PaymentRefunded, RefundFailed
 from shared.ids import parse_id_or_none
@@ -168,7 +168,7 @@ async def finish(
     refund.status = RefundStatus.SUCCEEDED
     refund.provider_refund_id = provider_id
     refund.failure_code = None
-    refund.settled_at = await history.clock(session)
+    refund.settled_at = await database_now(session)
     if refund.kind == RefundKind.UNMATCHED:
         await ledger.post(
             session,

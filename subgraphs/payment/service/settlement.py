@@ -5,7 +5,7 @@ may come twice, late or in another order: what counts is the newest state and wh
 """
 
 from shared import saga as sagas
-from shared.db import WriteSession
+from shared.db import WriteSession, database_now
 from subgraphs.payment.models import (
     PayableRef,
     PayableStatus,
@@ -13,7 +13,7 @@ from subgraphs.payment.models import (
     PaymentStatus,
     RefundKind,
 )
-from subgraphs.payment.service import history, ledger, refunds, transfers
+from subgraphs.payment.service import ledger, refunds, transfers
 
 SAGA = "payment"
 CREATE, WATCH, CANCEL = "create", "watch", "cancel"
@@ -46,4 +46,4 @@ async def give_up(session: WriteSession, payment: Payment) -> None:
         sagas.SagaState.RUNNING,
         sagas.SagaState.NEEDS_ATTENTION,
     ):
-        await sagas.advance(session, saga, CANCEL, deadline=await history.clock(session))
+        await sagas.advance(session, saga, CANCEL, deadline=await database_now(session))

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from shared import saga as sagas
-from shared.db import ReadSession, WriteSession
+from shared.db import ReadSession, WriteSession, database_now
 from shared.events.payment import TransferCreated, TransferReversed
 from shared.ids import new_id
 from subgraphs.payment.models import (
@@ -42,7 +42,7 @@ async def due_at(session: WriteSession, ref: PayableRef) -> datetime | None:
         return None
     if ref.status in (PayableStatus.CANCELLED, PayableStatus.RELEASED):
         # What the payer does not get back is the tutor's, now that it is decided.
-        return await history.clock(session) if ref.refund_bps is not None else None
+        return await database_now(session) if ref.refund_bps is not None else None
     return ref.transfer_due_at
 
 
@@ -92,7 +92,7 @@ async def obstacle(session: WriteSession, payment: Payment, ref: PayableRef) -> 
     due = await due_at(session, ref)
     if due is None:
         return "decision"
-    if due > await history.clock(session):
+    if due > await database_now(session):
         return "time"
     open_dispute = sa.select(Dispute.id).where(
         Dispute.payment_id == payment.id, Dispute.status == DisputeStatus.OPEN
@@ -151,7 +151,7 @@ async def finish(
     balance = await ledger.lock_balance(session, tutor, transfer.currency)
     balance.transferred += transfer.sent
     transfer.status = TransferStatus.SUCCEEDED
-    transfer.sent_at = await history.clock(session)
+    transfer.sent_at = await database_now(session)
     transfer.provider_transfer_id = moved.id if moved else None
     await ledger.post(
         session,
@@ -249,4 +249,4 @@ async def wake(session: WriteSession, transfer_id: UUID) -> None:
     """Let one transfer look again now, if it waits."""
     saga = await sagas.lock(session, transfer_id)
     if saga is not None and saga.state == sagas.SagaState.RUNNING and saga.step == WAIT:
-        await sagas.advance(session, saga, WAIT, deadline=await history.clock(session))
+        await sagas.advance(session, saga, WAIT, deadline=await database_now(session))

@@ -1,14 +1,14 @@
 """Reviews: written once by who is eligible, blind until both sides wrote, open to edits briefly."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.db import ReadSession, WriteSession
+from shared.db import ReadSession, WriteSession, database_now
 from shared.errors import Conflict, Forbidden, NotFound
 from shared.events.reviews import ReviewEvent, ReviewPublished, ReviewSubmitted
 from shared.outbox import publish
@@ -86,7 +86,7 @@ async def submit_review(
         comment=comment,
         is_counted=right.is_counted,
         status=ReviewStatus.BLIND,
-        publish_at=await _in(session, timedelta(days=blind_days)),
+        publish_at=await database_now(session) + timedelta(days=blind_days),
     )
     right.status = EligibilityStatus.USED
     session.add(review)
@@ -128,7 +128,7 @@ async def _lock_right(
         raise AlreadyReviewed("You have reviewed this already.")
     if right.status == EligibilityStatus.REVOKED:
         raise NotEligible("This was paid back, so it cannot be reviewed.")
-    if right.expires_at <= await _in(session, timedelta()):
+    if right.expires_at <= await database_now(session):
         raise NotEligible("It is too late to review this.")
     return right
 
@@ -151,7 +151,7 @@ async def _counterpart(session: WriteSession, review: Review) -> Review | None:
 
 async def publish_review(session: WriteSession, review: Review) -> None:
     """Let everybody read a blind review, and count it."""
-    review.published_at = await _in(session, timedelta())
+    review.published_at = await database_now(session)
     review.status = ReviewStatus.PUBLISHED
     review.version += 1
     await session.flush()
@@ -206,7 +206,7 @@ async def edit_review(
         raise NotFound("There is no such review.")
     if review.reviewer_id != reviewer_id:
         raise Forbidden("This review is somebody else's.")
-    if review.submitted_at + timedelta(hours=edit_hours) <= await _in(session, timedelta()):
+    if review.submitted_at + timedelta(hours=edit_hours) <= await database_now(session):
         raise EditWindowOver(f"A review can be changed for {edit_hours} hours.")
     if review.status == ReviewStatus.HIDDEN:
         raise Conflict("A moderator has hidden this review.")
@@ -219,7 +219,7 @@ async def edit_review(
         review.comment = optional_text(comment, field="comment", most=MOST_COMMENT, lines=True)
     if not session.is_modified(review):
         return review
-    review.edited_at = await _in(session, timedelta())
+    review.edited_at = await database_now(session)
     review.version += 1
     await session.flush()
     if review.status == ReviewStatus.PUBLISHED:
@@ -366,14 +366,6 @@ async def get_own_votes(
     )
     found = set(rows)
     return [id_ in found for id_ in review_ids]
-
-
-async def _in(session: ReadSession, time: timedelta) -> datetime:
-    """A moment from now, by the database's clock."""
-    moment: datetime = (
-        await session.execute(sa.select(sa.func.clock_timestamp() + time))
-    ).scalar_one()
-    return moment
 
 
 def _tell(session: WriteSession, event: type[ReviewEvent], review: Review) -> None:
