@@ -6,13 +6,13 @@ from functools import cached_property
 from typing import Any
 
 from deploy import market as op
+from deploy.demo.journey import NOT_YET
 from deploy.local.platform import Platform
 from deploy.market import Bank, TimeMachine
 from tests.e2e.client import VERIFY, Client, eventually
 
 ALL_DAY = [{"weekday": day, "startLocal": "00:00", "endLocal": "00:00"} for day in range(1, 8)]
 RATE = {"amount": 4000, "currency": "USD"}
-NOT_YET = {"UNAVAILABLE", "PAYABLE_NOT_READY", "EMAIL_NOT_VERIFIED", "TUTOR_NOT_BOOKABLE"}
 
 
 @dataclass

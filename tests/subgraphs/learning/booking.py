@@ -19,8 +19,8 @@ from shared.seal import seal
 from subgraphs.learning.sagas import sagas
 from tests.subgraphs.learning import factories
 from tests.subgraphs.learning import operations as op
-from tests.subgraphs.learning.operations import run
 from tests.support.graph import GraphClient, published, send
+from tests.support.operations import run
 
 PRICE = 2500
 

@@ -1,8 +1,6 @@
 """Learning's operations as tests send them."""
 
-from tests.support.operations import code, contents, mutation, run, unchanged
-
-__all__ = ["code", "contents", "mutation", "run", "unchanged"]
+from tests.support.operations import mutation
 
 COURSE = """id title description category level language price { amount currency }
  durationMinutes status maxStudents currentStudents seatsLeft"""

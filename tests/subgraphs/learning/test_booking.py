@@ -24,8 +24,8 @@ from tests.subgraphs.learning.booking import (
     states,
     value,
 )
-from tests.subgraphs.learning.operations import code, run, unchanged
 from tests.support.graph import GraphClient, counted, published
+from tests.support.operations import code, run, unchanged
 
 STATUS = "SELECT status FROM lessons WHERE id = :id"
 HISTORY = """query($id: ID!) { lesson(id: $id) { status history { nodes {

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from shared.ids import new_id
 from tests.subgraphs.learning import factories
 from tests.subgraphs.learning import operations as op
-from tests.subgraphs.learning.operations import code, run, unchanged
 from tests.support.graph import GraphClient, published
+from tests.support.operations import code, run, unchanged
 
 MINIMAL = {"title": "Guitar", "durationMinutes": 30}
 COURSE = "query($id: ID!) { course(id: $id) { id title status } }"

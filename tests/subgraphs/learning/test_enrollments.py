@@ -11,8 +11,8 @@ from shared.runtime import Runtime
 from subgraphs.learning.models import Course, Enrollment
 from tests.subgraphs.learning import factories
 from tests.subgraphs.learning import operations as op
-from tests.subgraphs.learning.operations import code, run, unchanged
 from tests.support.graph import GraphClient, published
+from tests.support.operations import code, run, unchanged
 
 
 async def make_course(client: GraphClient, **overrides: Any) -> Course:

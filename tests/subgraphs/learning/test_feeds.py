@@ -11,8 +11,8 @@ from icalendar import Calendar
 from shared.auth import SIGNATURE_HEADER, sign
 from tests.subgraphs.learning import operations as op
 from tests.subgraphs.learning.booking import Booking, at
-from tests.subgraphs.learning.operations import run
 from tests.support.graph import GraphClient
+from tests.support.operations import run
 from tests.support.services import SECRET
 
 RESET = "mutation { result: resetCalendarFeed { ... on CalendarFeed { url } } }"

@@ -11,8 +11,8 @@ from subgraphs.learning.models import Course
 from tests.subgraphs.learning import factories
 from tests.subgraphs.learning import operations as op
 from tests.subgraphs.learning.booking import Booking, at, kinds, value
-from tests.subgraphs.learning.operations import code, run
 from tests.support.graph import GraphClient, published
+from tests.support.operations import code, run
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from tests.subgraphs.learning import factories
 from tests.subgraphs.learning import operations as op
 from tests.subgraphs.learning.booking import Booking, at
-from tests.subgraphs.learning.operations import code, run
 from tests.support.graph import GraphClient
+from tests.support.operations import code, run
 
 SEEN = """query($id: ID!) { lesson(id: $id) { sharedNotes myNote
   homework { nodes { id student { id } submission feedback } } } }"""

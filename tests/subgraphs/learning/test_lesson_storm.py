@@ -12,8 +12,8 @@ from shared.runtime import Runtime
 from tests.subgraphs.learning import factories
 from tests.subgraphs.learning import operations as op
 from tests.subgraphs.learning.booking import Booking, at, hold_runs_out, pay
-from tests.subgraphs.learning.operations import run
 from tests.support.graph import GraphClient, published
+from tests.support.operations import run
 
 ROUNDS = 14
 REFUSALS = {"SLOT_TAKEN", "LESSON_STATE_CHANGED", "TOO_EARLY", "START_PASSED", "NOT_FOUND"}

@@ -12,8 +12,8 @@ from subgraphs.learning.service.cancellation import refund_for
 from subgraphs.learning.timers import complete_lessons
 from tests.subgraphs.learning import operations as op
 from tests.subgraphs.learning.booking import Booking, at, kinds, start_in, value
-from tests.subgraphs.learning.operations import code, run, unchanged
 from tests.support.graph import GraphClient, published
+from tests.support.operations import code, run, unchanged
 
 POLICY = [
     {"hours_before": 24, "refund_bps": 10_000},

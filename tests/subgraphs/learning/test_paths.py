@@ -9,8 +9,8 @@ from shared.ids import new_id
 from subgraphs.learning.models import Course, LearningPath
 from tests.subgraphs.learning import factories
 from tests.subgraphs.learning import operations as op
-from tests.subgraphs.learning.operations import code, run, unchanged
 from tests.support.graph import GraphClient, counted
+from tests.support.operations import code, run, unchanged
 
 
 async def units_of(client: GraphClient, course: Course) -> list[str]:

@@ -11,8 +11,8 @@ from shared.ids import new_id
 from subgraphs.learning.models import Course, CourseUnit
 from tests.subgraphs.learning import factories
 from tests.subgraphs.learning import operations as op
-from tests.subgraphs.learning.operations import code, run, unchanged
 from tests.support.graph import GraphClient, published
+from tests.support.operations import code, run, unchanged
 
 CERTIFICATE = """query($code: String!) { certificate(code: $code) {
   code studentName courseTitle course { id } } }"""

@@ -15,8 +15,8 @@ from subgraphs.learning.sagas import sagas
 from tests.subgraphs.learning import factories
 from tests.subgraphs.learning import operations as op
 from tests.subgraphs.learning.booking import hold_runs_out, kinds, payment, states, value
-from tests.subgraphs.learning.operations import code, run
 from tests.support.graph import GraphClient, published, send
+from tests.support.operations import code, run
 
 PRICE = 4900
 

@@ -8,8 +8,8 @@ import pytest
 from subgraphs.learning.models import Course
 from tests.subgraphs.learning import factories
 from tests.subgraphs.learning import operations as op
-from tests.subgraphs.learning.operations import code, run, unchanged
 from tests.support.graph import GraphClient, counted
+from tests.support.operations import code, run, unchanged
 
 QUESTIONS = [
     {

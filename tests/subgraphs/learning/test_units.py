@@ -9,8 +9,8 @@ from subgraphs.learning.models import Course, CourseUnit
 from subgraphs.learning.service.units import MOST_UNITS
 from tests.subgraphs.learning import factories
 from tests.subgraphs.learning import operations as op
-from tests.subgraphs.learning.operations import code, run
 from tests.support.graph import GraphClient, published
+from tests.support.operations import code, run
 
 UNITS = "query($id: ID!) { course(id: $id) { units(first: 100) { nodes { title position } } } }"
 

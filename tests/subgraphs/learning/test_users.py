@@ -11,8 +11,8 @@ from shared.ids import new_id
 from shared.runtime import Runtime
 from tests.subgraphs.learning import factories
 from tests.subgraphs.learning import operations as op
-from tests.subgraphs.learning.operations import code, contents, run, unchanged
 from tests.support.graph import GraphClient, send
+from tests.support.operations import code, contents, run, unchanged
 from tests.support.pipeline import user_state
 
 COURSE = {"title": "Guitar", "durationMinutes": 30}

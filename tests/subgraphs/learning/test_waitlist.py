@@ -13,8 +13,8 @@ from subgraphs.learning.models import Course, WaitlistEntry
 from subgraphs.learning.timers import end_waitlist_offers
 from tests.subgraphs.learning import factories
 from tests.subgraphs.learning import operations as op
-from tests.subgraphs.learning.operations import code, run, unchanged
 from tests.support.graph import GraphClient, published
+from tests.support.operations import code, run, unchanged
 
 
 @pytest.fixture
