@@ -221,8 +221,12 @@ class TimeMachine:
             time=time,
         )
 
-    def end_hold(self, purchase_id: UUID | str) -> None:
-        """Let the time to pay for a lesson or a course be over."""
+    def end_hold(self, purchase_id: UUID | str, *, seen: bool = True) -> None:
+        """Let the time to pay for a lesson or a course be over, and the worker see it, or not yet.
+
+        What follows is quick: a payment that has succeeded meanwhile is found when the platform
+        calls it off, so EXPIRED may be too short to be seen from outside.
+        """
         self.run(
             "learning",
             "UPDATE lessons SET hold_expires_at = clock_timestamp() WHERE id = %(id)s",
@@ -233,12 +237,13 @@ class TimeMachine:
             "UPDATE course_purchases SET hold_expires_at = clock_timestamp() WHERE id = %(id)s",
             id=purchase_id,
         )
-        self.run(
-            "learning",
-            "UPDATE saga_instances SET deadline = clock_timestamp(), version = version + 1"
-            " WHERE id = %(id)s AND state = 'RUNNING'",
-            id=purchase_id,
-        )
+        if seen:
+            self.run(
+                "learning",
+                "UPDATE saga_instances SET deadline = clock_timestamp(), version = version + 1"
+                " WHERE id = %(id)s AND state = 'RUNNING'",
+                id=purchase_id,
+            )
 
     def end_dispute_window(self, purchase_id: UUID | str) -> None:
         """Let the time to complain be over, so that the tutor is paid."""

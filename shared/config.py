@@ -47,6 +47,8 @@ class PlatformSettings(BaseSettings):
     otlp_endpoint: str | None = Field(
         None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT", pattern=r"^https?://"
     )
+    # How often a worker looks for mails, saga deadlines and the like that are due.
+    worker_poll_seconds: float = Field(1, validation_alias="WORKER_POLL_SECONDS", gt=0)
     trace_sample_ratio: float = Field(0.1, validation_alias="OTEL_TRACES_SAMPLER_ARG", ge=0, le=1)
 
     @field_validator("gateway_secret", "seal_secret")

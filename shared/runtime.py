@@ -42,10 +42,13 @@ class Runtime:
 
 @dataclass(frozen=True)
 class Timer:
-    """Work that the worker does every so many seconds; several workers may run it at once."""
+    """Work that the worker does every so many seconds; several workers may run it at once.
+
+    None for work that falls due row by row: it is looked for every `worker_poll_seconds`.
+    """
 
     name: str
-    seconds: float
+    seconds: float | None
     run: Callable[[Any], Awaitable[None]]
 
 

@@ -100,14 +100,14 @@ class Sagas:
         """A step by its name. Raises KeyError."""
         return next(step for step in self.kinds[kind] if step.name == name)
 
-    def timers(self, *, seconds: float = 1) -> Sequence[Timer]:
+    def timers(self) -> Sequence[Timer]:
         """The worker's part: fire deadlines, and count instances for the metrics."""
 
         async def fire(runtime: Runtime) -> None:
             while await run_due(runtime, self) == BATCH:
                 pass
 
-        return Timer("sagas", seconds, fire), Timer("measure-sagas", 15, self._measure)
+        return Timer("sagas", None, fire), Timer("measure-sagas", 15, self._measure)
 
     async def _measure(self, runtime: Runtime) -> None:
         async with runtime.database.read() as session:

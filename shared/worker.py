@@ -76,8 +76,11 @@ class Worker:
             self.consumer.stop()
 
     async def _tick(self, timer: Timer) -> None:
+        seconds = self._runtime.settings.worker_poll_seconds
+        if timer.seconds is not None:
+            seconds = timer.seconds
         # Spread, so that copies started together do not all run at the same moment.
-        delay = min(timer.seconds, 1) * random.random()  # noqa: S311 - not for secrets
+        delay = min(seconds, 1) * random.random()  # noqa: S311 - not for secrets
         while not self._stop.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), delay)
@@ -91,4 +94,4 @@ class Worker:
                 outcome = "failed"
                 log.exception("timer failed", subgraph=self._subgraph.name, timer=timer.name)
             TIMER_RUNS.labels(self._subgraph.name, timer.name, outcome).inc()
-            delay = timer.seconds
+            delay = seconds

@@ -79,7 +79,7 @@ async def purge_credentials(runtime: IdentityRuntime) -> None:
 
 
 timers = (
-    Timer("send-mails", 1, send_mails),
+    Timer("send-mails", None, send_mails),
     Timer("rotate-keys", 60, rotate_keys),
     Timer("purge-credentials", 3600, purge_credentials),
 )

@@ -4,11 +4,14 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import httpx
+
+from deploy.local.platform import Platform
 
 T = TypeVar("T")
 PASSWORD = "corvid-lantern-quilted-91"
@@ -36,6 +39,13 @@ def eventually(check: Callable[[], T | None], *, within: float = 30) -> T:
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.05)
     return found
+
+
+@contextmanager
+def web_app(platform: Platform, **options: Any) -> Iterator["Client"]:
+    """A client of a platform's router, not signed in."""
+    with httpx.Client(**{"timeout": 20, "trust_env": False, **options}) as http:
+        yield Client(http, platform.router_url, platform.env["MAIL_CATCHER_URL"])
 
 
 @dataclass(frozen=True)

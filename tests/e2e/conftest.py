@@ -4,15 +4,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from deploy.local.platform import Platform
-from tests.e2e.client import Client
-from tests.e2e.market import Market
+from tests.e2e.client import Client, web_app
+from tests.e2e.market import Market, make_admin
 
-# Journeys register many people from one address.
+# Journeys register many people from one address, and nobody waits for what is due at once.
 GENEROUS = {
+    "WORKER_POLL_SECONDS": "0.2",
     "IDENTITY_LIMIT_REGISTER_IP": "100000/3600",
     "IDENTITY_LIMIT_LOGIN_IP": "100000/300",
     "IDENTITY_LIMIT_TOKEN_IP": "100000/300",
@@ -35,11 +35,18 @@ def platform() -> Iterator[Platform]:
 @pytest.fixture
 def client(platform: Platform) -> Iterator[Client]:
     """A web app of the router, not signed in."""
-    with httpx.Client(timeout=20, trust_env=False) as http:
-        yield Client(http, platform.router_url, platform.env["MAIL_CATCHER_URL"])
+    with web_app(platform) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def admin(platform: Platform) -> Iterator[Client]:
+    """The platform's admin, signed in once for all journeys."""
+    with web_app(platform) as client:
+        yield make_admin(platform, client)
 
 
 @pytest.fixture
-def market(platform: Platform, client: Client) -> Market:
+def market(platform: Platform, client: Client, admin: Client) -> Market:
     """The marketplace of the platform, with its bank and its clock."""
-    return Market(platform, client)
+    return Market(platform, client, admin)

@@ -15,12 +15,22 @@ ALL_DAY = [{"weekday": day, "startLocal": "00:00", "endLocal": "00:00"} for day 
 RATE = {"amount": 4000, "currency": "USD"}
 
 
+def make_admin(platform: Platform, web: Client) -> Client:
+    """Register somebody, make an admin of them, and sign them in."""
+    email = f"admin-{datetime.now(UTC):%H%M%S%f}@edtech.test"
+    web.register(email)
+    web.act(VERIFY, token=web.mailed_token(email))
+    platform.run_command("grant-admin", email)
+    return web.login(email)
+
+
 @dataclass
 class Market:
-    """A platform with its bank and its clock, and a web app without a token."""
+    """A platform with its bank, its clock and its admin, and a web app without a token."""
 
     platform: Platform
     web: Client
+    admin: Client
 
     @cached_property
     def bank(self) -> Bank:
@@ -31,15 +41,6 @@ class Market:
     def clock(self) -> TimeMachine:
         """Moves moments into the past."""
         return TimeMachine(self.platform.env)
-
-    @cached_property
-    def admin(self) -> Client:
-        """An admin, signed in since."""
-        email = f"admin-{datetime.now(UTC):%H%M%S%f}@edtech.test"
-        self.web.register(email)
-        self.web.act(VERIFY, token=self.web.mailed_token(email))
-        self.platform.run_command("grant-admin", email)
-        return self.web.login(email)
 
     def insist(self, client: Client, query: str, **variables: Any) -> Any:
         """Act until the news that it needs has spread; whatever else is answered is final."""

@@ -97,10 +97,9 @@ def test_second_factor_is_asked_for_once_it_is_on(client: Client) -> None:
 
 
 def test_suspension_reaches_the_other_subgraph_within_the_lag_of_its_event(
-    platform: Platform, client: Client
+    platform: Platform, client: Client, admin: Client
 ) -> None:
-    admin, user = client.join(), client.join()
-    platform.run_command("grant-admin", address(admin))
+    user = client.join()
     query = "{ courses(first: 1) { nodes { id } } }"
     assert "errors" not in user.post(query).json()
     suspend = """mutation($id: ID!) {
@@ -126,15 +125,13 @@ def test_suspension_reaches_the_other_subgraph_within_the_lag_of_its_event(
 
 
 def test_keys_discovery_and_partner_tokens_are_reached_through_the_router(
-    platform: Platform, client: Client
+    client: Client, admin: Client
 ) -> None:
     keys = client.http.get(f"{client.router}/.well-known/jwks.json").json()["keys"]
     assert {key["alg"] for key in keys} == {"ES256"}
     assert not any("d" in key for key in keys)
     found = client.http.get(f"{client.router}/.well-known/openid-configuration").json()
     assert found["token_endpoint"] == f"{client.router}/oauth/token"
-    admin = client.join()
-    platform.run_command("grant-admin", address(admin))
     created = admin.act(
         """mutation($input: CreateOauthClientInput!) {
              createOauthClient(input: $input) {

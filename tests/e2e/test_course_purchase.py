@@ -100,6 +100,8 @@ def test_payment_after_the_seat_is_gone_is_paid_back(market: Market) -> None:
     id_ = course_for_sale(market, tutor, seats=1)
     bought = market.insist(late, PURCHASE, id=id_)
     payment = market.begin_payment(late, id_, "COURSE")
+    # The seat goes to the next in line in the moment when the hold ends.
+    assert market.insist(quick, JOIN_WAITLIST, id=id_)["status"] == "WAITING"
     market.bank.act("webhooks", mode="hold")
     market.bank.pay(payment["clientSecret"])
     market.clock.end_hold(purchase_id(market, bought["id"]))

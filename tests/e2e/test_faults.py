@@ -19,7 +19,7 @@ import pytest
 
 from deploy.local.platform import Platform
 from schema.registry import names
-from tests.e2e.client import PASSWORD, REGISTER, Client, eventually
+from tests.e2e.client import PASSWORD, REGISTER, Client, eventually, web_app
 from tests.e2e.conftest import GENEROUS
 
 ENROLL = """mutation($id: ID!, $key: String!) {
@@ -229,8 +229,7 @@ def test_nothing_acknowledged_is_lost_when_parts_are_killed(fragile: Platform) -
 
 
 def test_request_in_flight_finishes_when_the_api_is_told_to_stop(fragile: Platform) -> None:
-    with httpx.Client(timeout=20, trust_env=False) as http:
-        client = Client(http, fragile.router_url, fragile.env["MAIL_CATCHER_URL"])
+    with web_app(fragile) as client:
         wanted = course(client.join("TUTOR"), "Course that is locked", 5)
         student = client.join()
         api = fragile.processes["serve"]

@@ -29,9 +29,9 @@ from schema.registry import names
 from shared.events.matching import OFFER, Offer
 from shared.ids import new_id
 from shared.seal import seal
-from tests.e2e.client import PASSWORD, Client, eventually
+from tests.e2e.client import PASSWORD, Client, eventually, web_app
 from tests.e2e.conftest import GENEROUS
-from tests.e2e.market import Market
+from tests.e2e.market import Market, make_admin
 from tests.e2e.test_faults import LOGIN, TRANSIENT, murders, rows, stubborn
 
 T = TypeVar("T")
@@ -468,10 +468,9 @@ def test_market_agrees_after_a_storm(request: pytest.FixtureRequest) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="edtech-storm-") as folder,
         Platform(Path(folder), durable=True, split=True, settings=GENEROUS) as platform,
-        httpx.Client(timeout=10, trust_env=False, limits=httpx.Limits(max_connections=20)) as http,
+        web_app(platform, timeout=10, limits=httpx.Limits(max_connections=20)) as web,
     ):
-        web = Client(http, platform.router_url, platform.env["MAIL_CATCHER_URL"])
-        market = Market(platform, web)
+        market = Market(platform, web, make_admin(platform, web))
         tutors, students = gather(market)
         start = (datetime.now(UTC) + timedelta(days=3)).replace(minute=0, second=0, microsecond=0)
         emails = dict(rows(platform, "edtech_identity_db", "SELECT id::text, email FROM users"))

@@ -327,8 +327,7 @@ class Server:
                 self.faults.append(Fault(**params, merchant=merchant))
                 return JSONResponse({})
             case "webhooks":
-                self.sender.url = params.get("url", self.sender.url)
-                self.sender.mode = params.get("mode", self.sender.mode)
+                await self.sender.turn(params.get("mode"), params.get("url"))
                 return JSONResponse({"url": self.sender.url, "mode": self.sender.mode})
             case "events":
                 return JSONResponse(self._take(merchant, taken=params.get("take", True)))

@@ -7,7 +7,7 @@ import time
 
 import httpx
 
-from deploy.local.stripe.store import Store
+from deploy.local.stripe.store import Json, Store
 
 LONGEST_PAUSE = 60.0
 
@@ -26,26 +26,38 @@ class Sender:
         self.store, self.url, self.secret = store, url, secret
         # deliver, hold (all wait), duplicate (each twice), reverse (the newest first), drop
         self.mode = "deliver"
+        self._posting = asyncio.Lock()
+
+    async def turn(self, mode: str | None, url: str | None) -> None:
+        """Change how, or where to; what is being posted is through when this returns."""
+        async with self._posting:
+            self.mode = mode or self.mode
+            self.url = url or self.url
 
     async def run(self) -> None:
         """Deliver what waits, again and again."""
         async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
             while True:
-                if self.url is not None and self.mode != "hold":
-                    await self._deliver(client, self.url)
+                await self._deliver(client)
                 await asyncio.sleep(0.1)
 
-    async def _deliver(self, client: httpx.AsyncClient, url: str) -> None:
+    async def _deliver(self, client: httpx.AsyncClient) -> None:
         waiting = self.store.events()
         for event in reversed(waiting) if self.mode == "reverse" else waiting:
-            if self.mode == "drop":
-                self.store.settle(event["seq"])
-                continue
-            accepted = False
-            for _ in range(2 if self.mode == "duplicate" else 1):
-                accepted = await self._post(client, url, event["payload"])
-            pause = min(2.0 ** event["attempts"], LONGEST_PAUSE)
-            self.store.settle(event["seq"], retry_in=None if accepted else pause)
+            async with self._posting:
+                if self.url is None or self.mode == "hold":
+                    return
+                await self._settle(client, self.url, event)
+
+    async def _settle(self, client: httpx.AsyncClient, url: str, event: Json) -> None:
+        if self.mode == "drop":
+            self.store.settle(event["seq"])
+            return
+        accepted = False
+        for _ in range(2 if self.mode == "duplicate" else 1):
+            accepted = await self._post(client, url, event["payload"])
+        pause = min(2.0 ** event["attempts"], LONGEST_PAUSE)
+        self.store.settle(event["seq"], retry_in=None if accepted else pause)
 
     async def _post(self, client: httpx.AsyncClient, url: str, payload: str) -> bool:
         headers = {
