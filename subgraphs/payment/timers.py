@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from shared.db import utc_now
 from shared.runtime import Timer
 from subgraphs.payment.runtime import PaymentRuntime
-from subgraphs.payment.service import payouts, reconciliation
+from subgraphs.payment.service import disputes, payouts, reconciliation
 
 
 async def pay_out(runtime: PaymentRuntime) -> None:
@@ -45,14 +45,17 @@ async def reconcile_recent(runtime: PaymentRuntime) -> None:
 async def reconcile(
     runtime: PaymentRuntime, since: datetime, *, before: datetime | None = None
 ) -> int:
-    """Compare ledger and provider, and keep what differs; how many differences are new."""
+    """Compare ledger and provider, and keep what differs; how many differences are new.
+
+    Chargebacks are brought up to date first: their notifications may be lost.
+    """
     provider = runtime.provider
+    differences = await _catch_up_disputes(runtime, since)
     sources = {
         "CHARGE": provider.list_charges,
         "REFUND": provider.list_refunds,
         "TRANSFER": provider.list_transfers,
     }
-    differences = []
     for kind, listed in sources.items():
         # What was booked since may have happened a little before.
         found = {moved.id: moved async for moved in listed(since - timedelta(days=1))}
@@ -66,6 +69,24 @@ async def reconcile(
             )
     async with runtime.database.write() as session:
         return await reconciliation.keep(session, differences)
+
+
+async def _catch_up_disputes(
+    runtime: PaymentRuntime, since: datetime
+) -> list[reconciliation.Difference]:
+    """Apply what the provider says of new chargebacks and of open ones; those of no payment."""
+    provider = runtime.provider
+    said = {item["id"]: item async for item in provider.list_disputes(since=since)}
+    async with runtime.database.read() as session:
+        waiting = await disputes.list_open(session)
+    for id_ in set(waiting) - set(said):
+        said[id_] = await provider.get_dispute(id_)
+    unknown = []
+    for item in said.values():
+        async with runtime.database.write() as session:
+            if not await disputes.hear(session, item, actor="system:poll"):
+                unknown.append(reconciliation.unknown_dispute(item))
+    return unknown
 
 
 timers = (

@@ -234,7 +234,7 @@ CONTROL: dict[str, Handler] = {
     "setup": lambda c: c.books.finish_setup(_secret(c, "setup_intent"), c.params["method"]),
     "settle-intent": _settle_intent,
     "settle-refund": lambda c: c.books.change_refund(
-        c.books.need("refund", c.params["refund"]), c.params["status"]
+        c.books.need("refund", c.params["refund"]), c.params["status"], c.params.get("reason")
     ),
     "open-dispute": _open_dispute,
     "close-dispute": lambda c: c.books.close_dispute(

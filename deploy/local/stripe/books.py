@@ -26,6 +26,7 @@ CARDS: dict[str, tuple[str, str]] = {
     "pm_card_threeDSecure2Required": ("visa", "authenticate"),
     "pm_card_authenticationRequired": ("visa", "authenticate"),
     "pm_card_createDispute": ("visa", "dispute"),
+    "pm_card_pendingRefund": ("visa", "refund_later"),
     # Not the provider's: a method that settles later, as bank debits do.
     "pm_simulated_slow": ("slow", "process"),
 }
@@ -102,7 +103,7 @@ class Books:
         if not method:
             raise ApiError(400, "A payment method is missing.", code="parameter_missing")
         match self._behaviour(str(method)):
-            case "succeed":
+            case "succeed" | "refund_later":
                 return self.succeed(intent, method)
             case "dispute":
                 done = self.succeed(intent, method)
@@ -211,6 +212,8 @@ class Books:
             raise ApiError(400, "The charge is disputed.", code="charge_disputed")
         if amount > rest:
             raise ApiError(400, "More than is left of the charge.", param="amount")
+        method = charge["payment_method"]
+        later = method is not None and self._behaviour(str(method)) == "refund_later"
         made = self.new(
             "refund",
             "re",
@@ -219,7 +222,7 @@ class Books:
             charge=charge["id"],
             payment_intent=charge["payment_intent"],
             reason=params.get("reason"),
-            status="succeeded",
+            status="pending" if later else "succeeded",
             failure_reason=None,
             metadata=params.get("metadata") or {},
         )
@@ -230,15 +233,15 @@ class Books:
         self.emit("charge.refunded", charge)
         return made
 
-    def change_refund(self, refund: Json, status: str) -> Json:
+    def change_refund(self, refund: Json, status: str, reason: str | None) -> Json:
         """The bank sends a refund back (failed), or it takes its time (pending) and arrives."""
         charge = self.need("charge", refund["charge"])
         if status == "failed" and refund["status"] != "failed":
             refunded = charge["amount_refunded"] - refund["amount"]
             self.save(charge, amount_refunded=refunded, refunded=False)
             self.move("", refund["currency"], refund["amount"])
-        reason = "expired_or_canceled_card" if status == "failed" else None
-        changed = self.save(refund, status=status, failure_reason=reason)
+        why = (reason or "expired_or_canceled_card") if status == "failed" else None
+        changed = self.save(refund, status=status, failure_reason=why)
         self.emit("refund.failed" if status == "failed" else "refund.updated", changed)
         return changed
 

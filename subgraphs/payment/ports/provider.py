@@ -285,12 +285,29 @@ class Provider:
         """Transfers since a moment."""
         return self._listed(self._api.transfers, since)
 
+    def list_disputes(
+        self, charge_id: str | None = None, *, since: datetime | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Chargebacks as notifications tell of them: of a charge, or since a moment."""
+        filters: dict[str, Any] = {"charge": charge_id} if charge_id else {}
+        if since is not None:
+            filters["created"] = {"gte": int(since.timestamp())}
+        return self._pages(self._api.disputes, filters)
+
+    async def get_dispute(self, dispute_id: str) -> dict[str, Any]:
+        """A chargeback as it is now."""
+        return dict(await self._call(self._api.disputes.retrieve_async(dispute_id)))
+
     async def _listed(self, service: Any, since: datetime) -> AsyncIterator[Moved]:
-        params: dict[str, Any] = {"limit": PAGE, "created": {"gte": int(since.timestamp())}}
+        async for item in self._pages(service, {"created": {"gte": int(since.timestamp())}}):
+            yield Moved.of(item)
+
+    async def _pages(self, service: Any, filters: dict[str, Any]) -> AsyncIterator[Any]:
+        params: dict[str, Any] = {"limit": PAGE, **filters}
         while True:
             page = await self._call(service.list_async(params))
             for item in page["data"]:
-                yield Moved.of(item)
+                yield item
             if not page["has_more"]:
                 return
             params["starting_after"] = page["data"][-1]["id"]

@@ -1,12 +1,16 @@
 """A tutor's account: fetched whenever the provider says that it changed."""
 
+from datetime import timedelta
 from uuid import UUID
 
+from shared.db import utc_now
 from shared.saga import Saga, advance
 from subgraphs.payment.models import PayoutAccount
 from subgraphs.payment.runtime import PaymentRuntime
 from subgraphs.payment.service import accounts
 from subgraphs.payment.service.accounts import SYNC
+
+LOOK = timedelta(days=1)
 
 
 async def open_account(runtime: PaymentRuntime, account_id: UUID, user_id: UUID) -> str:
@@ -22,10 +26,13 @@ async def open_account(runtime: PaymentRuntime, account_id: UUID, user_id: UUID)
 
 
 async def sync(runtime: PaymentRuntime, saga: Saga) -> None:
-    """Fetch the account; a notification that came meanwhile has moved the saga, and wins."""
+    """Fetch the account; a notification that came meanwhile has moved the saga, and wins.
+
+    A notification may be lost: the account is looked at once a day in any case.
+    """
     async with runtime.database.read() as session:
         known = (await session.get_one(PayoutAccount, saga.id)).provider_account_id
     found = await runtime.provider.get_account(known or "")
     async with runtime.database.write() as session:
         await accounts.apply_account(session, saga.id, found)
-        await advance(session, saga, SYNC, deadline=None)
+        await advance(session, saga, SYNC, deadline=utc_now() + LOOK)

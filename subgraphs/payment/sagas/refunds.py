@@ -9,7 +9,7 @@ from shared.saga import LEASE, Saga, advance, complete, give_up
 from subgraphs.payment.models import Payment, Refund, RefundKind, RefundStatus
 from subgraphs.payment.ports import InsufficientFunds, ProviderRefused
 from subgraphs.payment.runtime import PaymentRuntime
-from subgraphs.payment.service import history, refunds, transfers
+from subgraphs.payment.service import disputes, history, refunds, transfers
 from subgraphs.payment.service.refunds import PAY, PREPARE, REVERSE, WATCH
 
 ACTOR = "system:refund"
@@ -40,6 +40,10 @@ async def prepare(runtime: PaymentRuntime, saga: Saga) -> None:
         payment, refund = await _lock(session, saga)
         if refund.status not in (RefundStatus.PENDING, RefundStatus.FAILED):
             await complete(session, saga)
+            return
+        if await refunds.waits_for_bank(session, refund):
+            # The end of the chargeback wakes it.
+            await advance(session, saga, PREPARE, deadline=None)
             return
         if await refunds.is_blocked(session, payment, refund):
             await advance(session, saga, PREPARE, deadline=utc_now() + BLOCKED_PAUSE)
@@ -143,13 +147,16 @@ async def _finish(runtime: PaymentRuntime, saga: Saga, provider_id: str | None) 
 
 async def _refused(runtime: PaymentRuntime, saga: Saga, reason: str) -> None:
     """Try again under another key, a few times; then it needs a person, and may be retried."""
+    refusals = int(saga.data.get("refusals", 0)) + 1
+    if reason in disputes.REFUSALS and refusals < REFUSALS:
+        await _give_way(runtime, saga, refusals)
+        return
     async with runtime.database.write() as session:
         payment, refund = await _lock(session, saga)
         if refund.status != RefundStatus.IN_FLIGHT:
             return
         refund.turn += 1
         refund.provider_refund_id = None
-        refusals = int(saga.data.get("refusals", 0)) + 1
         if refusals < REFUSALS:
             pause = REFUSAL_PAUSE * 2**refusals
             await advance(session, saga, PAY, deadline=utc_now() + pause, refusals=refusals)
@@ -157,3 +164,17 @@ async def _refused(runtime: PaymentRuntime, saga: Saga, reason: str) -> None:
         await refunds.fail(session, payment, refund, reason, actor=ACTOR)
         moved = await advance(session, saga, PREPARE, deadline=None, refusals=0)
         await give_up(session, moved, reason)
+
+
+async def _give_way(runtime: PaymentRuntime, saga: Saga, refusals: int) -> None:
+    """The payer's bank has the money: ask what it said, and wait for it or leave it the refund."""
+    async with runtime.database.read() as session:
+        payment = await session.get_one(Payment, UUID(saga.data["payment_id"]))
+    said = [item async for item in runtime.provider.list_disputes(payment.provider_charge_id)]
+    async with runtime.database.write() as session:
+        payment, refund = await _lock(session, saga)
+        if refund.status != RefundStatus.IN_FLIGHT:
+            return
+        pause = REFUSAL_PAUSE * 2**refusals
+        await advance(session, saga, PREPARE, deadline=utc_now() + pause, refusals=refusals)
+        await disputes.give_way(session, payment, refund, said=said, actor=ACTOR)

@@ -1,18 +1,26 @@
 """A transfer: it waits until nothing is in its way, then the tutor's part is sent, once."""
 
-from datetime import timedelta
 from typing import NamedTuple
 
 from shared.db import WriteSession, utc_now
 from shared.saga import LEASE, Saga, advance, complete, give_up
-from subgraphs.payment.models import PayableRef, Payment, Transfer, TransferStatus
+from subgraphs.payment.models import (
+    PayableRef,
+    Payment,
+    PayoutAccount,
+    Transfer,
+    TransferStatus,
+)
 from subgraphs.payment.ports import ProviderRefused
 from subgraphs.payment.runtime import PaymentRuntime
 from subgraphs.payment.service import accounts, history, transfers
 from subgraphs.payment.service.transfers import SEND, WAIT
 
 ACTOR = "system:transfer"
-REFUND_PAUSE = timedelta(seconds=30)
+# Why the provider does not let an account have money.
+ACCOUNT_REFUSALS = frozenset({"insufficient_capabilities_for_transfer", "transfers_not_allowed"})
+# Refusals of an account that seems to be well before a person looks.
+REFUSALS = 3
 
 
 class Locked(NamedTuple):
@@ -42,12 +50,9 @@ async def prepare(runtime: PaymentRuntime, saga: Saga) -> None:
         obstacle = await transfers.obstacle(session, payment, ref)
         if obstacle is not None:
             transfer.waits_for = obstacle
-            # All but a refund wake it by themselves; that does, too, unless it has failed.
-            deadline = {
-                "time": await transfers.due_at(session, ref),
-                "refund": utc_now() + REFUND_PAUSE,
-            }.get(obstacle)
-            await advance(session, saga, WAIT, deadline=deadline)
+            # All but the time wake it when they are out of its way.
+            deadline = await transfers.due_at(session, ref) if obstacle == "time" else None
+            await advance(session, saga, WAIT, deadline=deadline, refusals=0)
             return
         await transfers.prepare(session, payment, transfer)
         if transfer.status == TransferStatus.SKIPPED:
@@ -81,7 +86,7 @@ async def send(runtime: PaymentRuntime, saga: Saga) -> None:
                 metadata={"payment_id": str(payment.id), "transfer_id": str(transfer.id)},
             )
         except ProviderRefused as error:
-            await _refused(runtime, saga, error.reason)
+            await _refused(runtime, saga, error.reason, account)
             return
     async with runtime.database.write() as session:
         payment, transfer = await _lock(session, saga)
@@ -89,10 +94,22 @@ async def send(runtime: PaymentRuntime, saga: Saga) -> None:
         await transfers.finish(session, payment, transfer, moved, actor=ACTOR)
 
 
-async def _refused(runtime: PaymentRuntime, saga: Saga, reason: str) -> None:
-    """Nothing was sent: let go of what was fixed, and leave it to a person."""
+async def _refused(
+    runtime: PaymentRuntime, saga: Saga, reason: str, account: PayoutAccount | None
+) -> None:
+    """Nothing was sent: let go of what was fixed, and leave it to a person.
+
+    An account may have been restricted, and its notification be late: it is looked at first, and
+    wakes the transfer if it is enabled, now or later.
+    """
+    refusals = int(saga.data.get("refusals", 0)) + 1
     async with runtime.database.write() as session:
         _, transfer = await _lock(session, saga)
-        await transfers.refuse(session, transfer)
-        moved = await advance(session, saga, WAIT, deadline=None)
+        if account is not None and reason in ACCOUNT_REFUSALS and refusals < REFUSALS:
+            await transfers.refuse(session, transfer, waits_for="account")
+            await advance(session, saga, WAIT, deadline=None, refusals=refusals)
+            await accounts.look(session, account.id)
+            return
+        await transfers.refuse(session, transfer, waits_for="provider")
+        moved = await advance(session, saga, WAIT, deadline=None, refusals=0)
         await give_up(session, moved, reason)

@@ -57,12 +57,17 @@ async def changed(session: WriteSession, provider_id: str) -> bool:
     )
     if account_id is None:
         return False
+    await look(session, account_id)
+    return True
+
+
+async def look(session: WriteSession, account_id: UUID) -> None:
+    """Fetch an account from the provider, now."""
     now = await database_now(session)
     if not await sagas.start(session, SAGA, id=account_id, step=SYNC, deadline=now):
         saga = await sagas.lock(session, account_id)
         if saga is not None:
             await sagas.advance(session, saga, SYNC, deadline=now)
-    return True
 
 
 async def apply_account(session: WriteSession, account_id: UUID, found: ConnectedAccount) -> None:
@@ -79,6 +84,9 @@ async def apply_account(session: WriteSession, account_id: UUID, found: Connecte
         account.status = PayoutAccountStatus.RESTRICTED
     if account.status == before:
         await session.flush()
+        if enabled:
+            # It was refused as if it were not: restricted in between, and that not heard.
+            await transfers.resume(session, account.user_id, waits_for="account")
         return
     account.version += 1
     if enabled and account.enabled_at is None:
@@ -96,6 +104,7 @@ async def apply_account(session: WriteSession, account_id: UUID, found: Connecte
     event = PayoutAccountEnabled if enabled else PayoutAccountRestricted
     publish(session, event(user_id=account.user_id, is_enabled=enabled, version=account.version))
     if enabled:
+        # All: one that is looking just now may find the old state, and wait for the account.
         await transfers.resume(session, account.user_id)
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import aliased
 
 from shared.db import ReadSession, WriteSession, database_now
 from shared.errors import NotFound
@@ -67,6 +69,7 @@ async def compare(
         ).where(
             Transaction.kind.in_(_LEDGER[kind]),
             Transaction.provider_id.is_not(None),
+            ~_came_back(),
             sa.or_(
                 Transaction.provider_id.in_(list(found)),
                 sa.and_(Transaction.created_at >= since, Transaction.created_at < before),
@@ -80,7 +83,13 @@ async def compare(
         if id_ not in found
     ]
     for id_, moved in found.items():
-        if moved.status in ("failed", "canceled", "pending"):
+        if moved.status == "pending":
+            continue
+        if moved.status in ("failed", "canceled"):
+            if row := booked.get(id_):
+                # It failed after it had succeeded, and that was not heard.
+                amounts = int(row.amount), 0
+                differences.append(Difference(kind, id_, row.payment_id, row.currency, *amounts))
             continue
         if moved.created_at is not None and moved.created_at >= before:
             continue
@@ -95,6 +104,25 @@ async def compare(
                 Difference(kind, id_, payment_id, moved.currency, int(row.amount), moved.amount)
             )
     return differences
+
+
+def _came_back() -> sa.ColumnElement[bool]:
+    other = aliased(Transaction)
+    return (
+        sa.select(other.id)
+        .where(
+            other.cause_id == Transaction.cause_id,
+            other.kind == TransactionKind.REFUND_RETURNED,
+        )
+        .correlate(Transaction)
+        .exists()
+    )
+
+
+def unknown_dispute(item: Mapping[str, Any]) -> Difference:
+    """A chargeback of a charge that is not ours."""
+    currency = str(item["currency"]).upper()
+    return Difference("DISPUTE", item["id"], None, currency, None, item["amount"])
 
 
 def _sent() -> sa.ColumnElement[int]:

@@ -14,6 +14,8 @@ from shared.validation import text
 from shared.viewer import Viewer
 from subgraphs.payment.models import (
     Account,
+    Dispute,
+    DisputeStatus,
     Payment,
     PaymentStatus,
     Refund,
@@ -123,6 +125,16 @@ async def start_unmatched(
 async def lock_refund(session: WriteSession, refund_id: UUID) -> Refund:
     """A refund, locked; its payment is locked before."""
     return await session.get_one(Refund, refund_id, with_for_update=True, populate_existing=True)
+
+
+async def waits_for_bank(session: WriteSession, refund: Refund) -> bool:
+    """Whether the provider refuses it for now, since the payer's bank has not decided yet."""
+    if refund.kind == RefundKind.CHARGEBACK:
+        return False
+    undecided = sa.select(Dispute.id).where(
+        Dispute.payment_id == refund.payment_id, Dispute.status == DisputeStatus.OPEN
+    )
+    return await session.scalar(undecided.limit(1)) is not None
 
 
 async def is_blocked(session: WriteSession, payment: Payment, refund: Refund) -> bool:
@@ -281,23 +293,49 @@ async def take_return(
     history.tell(session, payment, RefundFailed, refund_id=refund.id, refund_amount=refund.amount)
 
 
-async def supersede(session: WriteSession, payment: Payment, *, actor: str) -> None:
-    """A chargeback takes the place of refunds that are not on their way yet."""
-    waiting = await session.scalars(
+async def lock_idle(session: WriteSession, payment_id: UUID) -> Sequence[Refund]:
+    """A payment's refunds that are owed and not on their way, the oldest first, locked."""
+    found = await session.scalars(
         sa.select(Refund)
-        .where(Refund.payment_id == payment.id, Refund.status == RefundStatus.PENDING)
-        .where(Refund.kind.in_((RefundKind.DECISION, RefundKind.REQUEST)))
-        .with_for_update()
-    )
-    for refund in waiting.all():
-        refund.status = RefundStatus.SUPERSEDED
-        await history.record(
-            session,
-            payment,
-            Happened.REFUND_SUPERSEDED,
-            actor=actor,
-            add={"refund_pending": -refund.amount},
+        .where(
+            Refund.payment_id == payment_id,
+            Refund.status.in_((RefundStatus.PENDING, RefundStatus.FAILED)),
         )
+        .order_by(Refund.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return found.all()
+
+
+async def supersede(session: WriteSession, payment: Payment, refund: Refund, *, actor: str) -> None:
+    """A chargeback takes the place of a refund that is not on its way."""
+    refund.status = RefundStatus.SUPERSEDED
+    await history.record(
+        session,
+        payment,
+        Happened.REFUND_SUPERSEDED,
+        actor=actor,
+        add={"refund_pending": -refund.amount},
+    )
+    await end_saga(session, refund.id)
+
+
+async def wake(session: WriteSession, refund_id: UUID) -> None:
+    """Let a refund that waited for the payer's bank look again."""
+    saga = await sagas.lock(session, refund_id)
+    if saga is not None and saga.state == sagas.SagaState.RUNNING and saga.step == PREPARE:
+        await sagas.advance(session, saga, PREPARE, deadline=await database_now(session))
+
+
+async def end_saga(session: WriteSession, refund_id: UUID) -> None:
+    """End the saga of a refund that something else has settled."""
+    saga = await sagas.lock(session, refund_id)
+    if saga is not None and saga.state in (
+        sagas.SagaState.RUNNING,
+        sagas.SagaState.NEEDS_ATTENTION,
+    ):
+        await sagas.complete(session, saga)
 
 
 async def find(

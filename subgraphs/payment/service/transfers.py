@@ -132,14 +132,14 @@ async def prepare(session: WriteSession, payment: Payment, transfer: Transfer) -
     await session.flush()
 
 
-async def refuse(session: WriteSession, transfer: Transfer) -> None:
+async def refuse(session: WriteSession, transfer: Transfer, *, waits_for: str) -> None:
     """The provider does not allow it: wait again, and let the debt stand."""
     balance = await ledger.lock_balance(session, transfer.payee_id, transfer.currency)
     balance.debt += transfer.netted
     transfer.netted = transfer.amount = 0
     transfer.turn += 1
     transfer.status = TransferStatus.WAITING
-    transfer.waits_for = "provider"
+    transfer.waits_for = waits_for
     await session.flush()
 
 
@@ -234,14 +234,14 @@ async def take_back(
         )
 
 
-async def resume(session: WriteSession, payee_id: UUID) -> None:
-    """Let a tutor's waiting transfers look again: the account is enabled, or a dispute is over."""
-    ids = await session.scalars(
-        sa.select(Transfer.id)
-        .where(Transfer.payee_id == payee_id, Transfer.status == TransferStatus.WAITING)
-        .order_by(Transfer.id)
+async def resume(session: WriteSession, payee_id: UUID, *, waits_for: str | None = None) -> None:
+    """Let a tutor's waiting transfers look again, all or those that wait for one thing."""
+    waiting = sa.select(Transfer.id).where(
+        Transfer.payee_id == payee_id, Transfer.status == TransferStatus.WAITING
     )
-    for id_ in ids:
+    if waits_for is not None:
+        waiting = waiting.where(Transfer.waits_for == waits_for)
+    for id_ in await session.scalars(waiting.order_by(Transfer.id)):
         await wake(session, id_)
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy.dialects.postgresql import insert
 
 from shared import saga as sagas
-from shared.db import WriteSession
+from shared.db import WriteSession, database_now
 from shared.ids import new_id
 from subgraphs.payment.models import WebhookEvent, WebhookStatus
 from subgraphs.payment.ports import Intent, Notification
@@ -72,12 +72,8 @@ async def apply(session: WriteSession, event: WebhookEvent) -> WebhookStatus:
     if event.type in _REFUNDS:
         return await _apply_refund(session, item, metadata, actor)
     if event.type in _DISPUTES:
-        payment_id = await payments.find_charged_id(session, item.get("charge") or "")
-        payment = await history.lock(session, payment_id) if payment_id else None
-        if payment is None:
-            return WebhookStatus.WAITING
-        await disputes.apply_dispute(session, payment, item, actor=actor)
-        return WebhookStatus.APPLIED
+        known = await disputes.hear(session, item, actor=actor)
+        return WebhookStatus.APPLIED if known else WebhookStatus.WAITING
     if event.type in _PAYOUTS:
         payout_id = await payouts.find_id(
             session, provider_id=item["id"], metadata=metadata, account=account
@@ -121,10 +117,17 @@ async def _apply_refund(
     if item["status"] == "succeeded":
         if refund.status == "IN_FLIGHT":
             await refunds.finish(session, payment, refund, provider_id=item["id"], actor=actor)
-            await end_saga(session, refund.id)
+            await refunds.end_saga(session, refund.id)
         return WebhookStatus.APPLIED
     code = item.get("failure_reason") or item["status"]
-    if refund.status == "IN_FLIGHT":
+    if refund.status == "IN_FLIGHT" and code in disputes.REFUSALS:
+        saga = await sagas.lock(session, refund.id)
+        if saga is not None and saga.state == sagas.SagaState.RUNNING:
+            await sagas.advance(
+                session, saga, refunds.PREPARE, deadline=await database_now(session)
+            )
+        await disputes.give_way(session, payment, refund, actor=actor)
+    elif refund.status == "IN_FLIGHT":
         # Another try needs another key: this one has its answer.
         refund.turn += 1
         refund.provider_refund_id = None
@@ -135,14 +138,5 @@ async def _apply_refund(
             await sagas.give_up(session, moved, code)
     else:
         await refunds.take_return(session, payment, refund, code, actor=actor)
+        await disputes.charge_again(session, payment, refund, actor=actor)
     return WebhookStatus.APPLIED
-
-
-async def end_saga(session: WriteSession, id: UUID) -> None:
-    """End what a notification has settled."""
-    saga = await sagas.lock(session, id)
-    if saga is not None and saga.state in (
-        sagas.SagaState.RUNNING,
-        sagas.SagaState.NEEDS_ATTENTION,
-    ):
-        await sagas.complete(session, saga)

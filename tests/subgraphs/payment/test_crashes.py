@@ -86,7 +86,7 @@ async def test_paying_survives_a_death_anywhere(world: World) -> None:
         died = await die_at(place, act)
         # The worker, or the payer who tries again, goes on.
         if place % 2:
-            await world.work(within="61 seconds")
+            await world.work()
         made = await world.create(lesson.lesson_id)
         assert made["__typename"] == "Payment"
         await world.give_card(made)

@@ -180,9 +180,9 @@ async def test_lost_notification_is_made_good_by_asking(world: World) -> None:
     made = await world.create(lesson.lesson_id)
     await world.give_card(made)
     assert len(await world.waiting()) == 3
-    await world.work(within="9 minutes")
+    await world.work(after="4 minutes")
     assert (await world.payment(made["id"])).status == "PENDING"
-    await world.work(within="11 minutes")
+    await world.work(after="2 minutes")
     assert (await world.payment(made["id"])).status == "SUCCEEDED"
     saga = "SELECT state FROM saga_instances WHERE id = :id"
     assert await world.scalar(saga, id=made["id"]) == "COMPLETED"

@@ -157,7 +157,7 @@ async def test_lost_notification_of_a_payout_is_made_good_by_asking(world: World
     payout = (await world.provider.books())["payouts"][-1]["id"]
     await world.provider.act("settle-payout", payout=payout, paid=True)
     await world.waiting()
-    await world.work(within="13 hours")
+    await world.work(after="13 hours")
     assert await world.scalar("SELECT status FROM payouts") == "PAID"
 
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 import sqlalchemy as sa
 
 from shared.events.learning import (
@@ -25,7 +26,7 @@ async def test_tutors_part_is_sent_when_the_dispute_window_ends(world: World) ->
     done = await world.complete(lesson, dispute_until=later(72))
     await world.work()
     assert (await world.provider.books())["transfers"] == []
-    await world.work(within="71 hours")
+    await world.work(after="70 hours")
     assert (await world.provider.books())["transfers"] == []
     # The window ends: by the database's clock, not by the saga's.
     await world.follow(
@@ -55,7 +56,7 @@ async def test_saga_that_is_early_waits_for_the_database_clock(world: World) -> 
     await world.complete(lesson, dispute_until=later(1))
     async with world.runtime.database.write() as session:
         await session.execute(sa.text("UPDATE saga_instances SET deadline = clock_timestamp()"))
-    await world.work(within="1 second")
+    await world.work()
     assert await waits_for(world) == "time"
     assert (await world.provider.books())["transfers"] == []
 
@@ -90,12 +91,43 @@ async def test_restricted_tutor_waits_until_enabled_again(world: World) -> None:
     assert len(await world.told_of("payout_account.enabled")) == 2
 
 
+async def test_account_restricted_unheard_is_looked_at_and_waited_for(world: World) -> None:
+    account = await world.onboard()
+    lesson, _ = await world.paid_lesson()
+    await world.provider.act("account", account=account, enabled=False, due=["passport"])
+    await world.waiting()
+    await world.complete(lesson)
+    await world.work()
+    assert await waits_for(world) == "account"
+    assert await world.scalar("SELECT status FROM payout_accounts") == "RESTRICTED"
+    await world.provider.act("account", account=account, enabled=True)
+    await world.waiting()
+    # No notification comes: accounts are looked at once a day.
+    await world.work(after="25 hours")
+    assert [t["amount"] for t in (await world.provider.books())["transfers"]] == [8_000]
+
+
+@pytest.mark.parametrize(("refusals", "sent"), [(2, [8_000]), (3, [])])
+async def test_account_that_seems_well_is_tried_again_a_few_times(
+    world: World, refusals: int, sent: list[int]
+) -> None:
+    await world.onboard()
+    lesson, _ = await world.paid_lesson()
+    code = "insufficient_capabilities_for_transfer"
+    await world.provider.fail("refuse", count=refusals, path="/transfers", status=400, code=code)
+    await world.complete(lesson)
+    await world.work()
+    assert [t["amount"] for t in (await world.provider.books())["transfers"]] == sent
+    stuck = "SELECT count(*) FROM saga_instances WHERE state = 'NEEDS_ATTENTION'"
+    assert await world.scalar(stuck) == (0 if sent else 1)
+
+
 async def test_dispute_freezes_and_its_end_decides(world: World) -> None:
     await world.onboard()
     lesson, payment = await world.paid_lesson()
     done = await world.complete(lesson, dispute_until=later(72))
     disputed = await world.follow(done, LessonDisputed, "DISPUTED")
-    await world.work(within="80 hours")
+    await world.work(after="80 hours")
     assert (await world.provider.books())["transfers"] == []
     await world.complete(disputed, refund_bps=2_500)
     await world.work()

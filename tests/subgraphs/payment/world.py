@@ -280,21 +280,25 @@ class World:
                 assert await self.post(event["payload"], event["signature"]) == 200
         return [event["type"] for event in events]
 
-    async def work(self, *, within: str = "5 minutes") -> None:
-        """The worker runs what is due soon, until nothing is."""
+    async def work(self, *, after: str = "0 seconds") -> None:
+        """After some time the worker runs what is due soon, until nothing is."""
+        pass_time = "UPDATE saga_instances SET deadline = deadline - CAST(:after AS interval)"
+        hurry = (
+            "UPDATE saga_instances SET deadline = clock_timestamp() WHERE state = 'RUNNING'"
+            " AND deadline BETWEEN clock_timestamp() AND clock_timestamp() + interval '5 minutes'"
+        )
+        async with self.runtime.database.write() as session:
+            await session.execute(sa.text(pass_time), {"after": after})
         for _ in range(50):
             async with self.runtime.database.write() as session:
-                await session.execute(
-                    sa.text(
-                        "UPDATE saga_instances SET deadline = clock_timestamp()"
-                        " WHERE state = 'RUNNING' AND deadline > clock_timestamp()"
-                        " AND deadline < clock_timestamp() + CAST(:within AS interval)"
-                    ),
-                    {"within": within},
-                )
+                await session.execute(sa.text(hurry))
             if await run_due(self.runtime, sagas) == 0:
                 return
         raise AssertionError("the sagas do not come to rest")
+
+    async def run_due(self) -> None:
+        """The worker runs once what is due by now."""
+        await run_due(self.runtime, sagas)
 
     # What there is
 
