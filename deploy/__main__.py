@@ -1,13 +1,29 @@
 """`python -m deploy` is the `edtech` command."""
 
+import signal
 import sys
+from types import FrameType
 
 
 def run() -> None:
-    """Run the command; Ctrl-C while its code is still being loaded is quiet, too."""
+    """Run the command; Ctrl-C while its code is still being loaded is quiet, and not lost."""
+    came = False
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+        raise KeyboardInterrupt
+
+    usual = signal.getsignal(signal.SIGINT)
     try:
+        if usual is signal.default_int_handler:
+            signal.signal(signal.SIGINT, interrupt)
         from deploy.cli import main
 
+        signal.signal(signal.SIGINT, usual)
+        # Python ignores one that comes while an import calls back.
+        if came:
+            sys.exit(130)
         main()
     except KeyboardInterrupt:
         sys.exit(130)

@@ -86,6 +86,7 @@ def up(console: Console) -> None:
         platform = Platform(FOLDER, ports=ports, progress=table.show)
         try:
             platform.start()
+            _heed(stopping)
             table.show("Demo data", "loading")
             platform.run_command("local", "seed")
             table.show("Demo data", "loaded")
