@@ -215,7 +215,8 @@ class Subscription:
             # never notice (seen with 3.0.12 on a busy machine). It joins with the first poll.
             for topic in self._topics:
                 consumer.partitions_for_topic(topic)
-            committed_at = progress_at = time.monotonic()
+            committed_at = time.monotonic()
+            progress = _Progress(self._stall_seconds)
             while not self._stop.is_set():
                 _release_parked_records(consumer)
                 polled = consumer.poll(timeout_ms=100)
@@ -227,9 +228,7 @@ class Subscription:
                     self._commit(consumer)
                     self._measure(consumer)
                     committed_at = now
-                if polled or any(self._waiting.values()) or not _is_behind(consumer):
-                    progress_at = now
-                elif now - progress_at > self._stall_seconds:
+                if progress.is_stalled(consumer, now):
                     raise KafkaError("records wait at the broker but none arrive")
             self._commit(consumer, wait=True)
         finally:
@@ -303,16 +302,31 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         self._subscription._forget(lost)
 
 
-def _is_behind(consumer: Any) -> bool:
-    """Whether the broker has more of a partition than was fetched, or has told nothing of it.
+class _Progress:
+    """Since when each partition stands still although the broker has more, or tells nothing of it.
 
     After two rebalances in a row a partition was seen that was never fetched from again (3.0.12).
     """
-    states = list(consumer._subscription.assignment.values())
-    return any(
-        state.highwater is None or state.position is None or state.highwater > state.position.offset
-        for state in states
-    )
+
+    def __init__(self, stall_seconds: float) -> None:
+        self._stall_seconds = stall_seconds
+        self._moved: dict[TopicPartition, tuple[int | None, float]] = {}
+
+    def is_stalled(self, consumer: Any, now: float) -> bool:
+        """Whether a partition has stood still for too long; one that we paused may."""
+        stalled = False
+        states = dict(consumer._subscription.assignment)
+        for place, state in states.items():
+            at = state.position.offset if state.position is not None else None
+            is_behind = at is None or state.highwater is None or state.highwater > at
+            before, since = self._moved.get(place, (at, now))
+            if state.paused or not is_behind or at != before:
+                since = now
+            self._moved[place] = (at, since)
+            stalled = stalled or now - since > self._stall_seconds
+        # One that comes back later starts anew.
+        self._moved = {place: moved for place, moved in self._moved.items() if place in states}
+        return stalled
 
 
 def _release_parked_records(consumer: Any) -> None:

@@ -25,16 +25,20 @@ def pytest_configure(config: pytest.Config) -> None:
         services.start(_run)
 
 
-# End-to-end tests that start a platform of their own; all others share one.
-OWN_PLATFORM = ("test_dev.py", "test_faults.py", "test_storm.py", "test_traces.py")
+# End-to-end tests that start platforms of their own, and those whose platform may be killed; all
+# others share one.
+OWN_PLATFORM = ("test_dev.py", "test_storm.py")
+SPLIT_PLATFORM = ("test_faults.py", "test_traces.py")
 
 
 class OnePlatform(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """A file stays in one process, and so does everything that shares the platform."""
+    """A file stays in one process, and so does everything that shares a platform."""
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = nodeid.split("::", 1)[0]
-        return "platform" if "/e2e/" in file and not file.endswith(OWN_PLATFORM) else file
+        if "/e2e/" not in file or file.endswith(OWN_PLATFORM):
+            return file
+        return "split platform" if file.endswith(SPLIT_PLATFORM) else "platform"
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -48,7 +52,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     end_to_end = Path(__file__).parent / "e2e"
 
     def place(item: pytest.Item) -> tuple[bool, bool]:
-        return end_to_end not in item.path.parents, item.path.name in OWN_PLATFORM
+        apart = OWN_PLATFORM + SPLIT_PLATFORM
+        return end_to_end not in item.path.parents, item.path.name in apart
 
     items.sort(key=place)
 

@@ -8,6 +8,7 @@ import pytest
 
 from deploy.local.platform import Platform
 from tests.e2e.client import Client, web_app
+from tests.e2e.collector import Collector
 from tests.e2e.market import Market, make_admin
 
 # Journeys register many people from one address, and nobody waits for what is due at once.
@@ -28,6 +29,31 @@ def platform() -> Iterator[Platform]:
     with (
         tempfile.TemporaryDirectory(prefix="edtech-e2e-") as folder,
         Platform(Path(folder), durable=False, settings=GENEROUS) as running,
+    ):
+        yield running
+
+
+@pytest.fixture(scope="session")
+def collector() -> Iterator[Collector]:
+    """Takes spans."""
+    collector = Collector()
+    yield collector
+    collector.close()
+
+
+@pytest.fixture(scope="session")
+def split_platform(collector: Collector) -> Iterator[Platform]:
+    """APIs and workers in processes of their own, which may be killed; everything is traced."""
+    tracing = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_TRACES_SAMPLER_ARG": "1"}
+    with (
+        tempfile.TemporaryDirectory(prefix="edtech-split-") as folder,
+        Platform(
+            Path(folder),
+            durable=True,
+            split=True,
+            settings=GENEROUS | tracing | {"OTEL_BSP_SCHEDULE_DELAY": "200"},
+            router_settings=tracing,
+        ) as running,
     ):
         yield running
 

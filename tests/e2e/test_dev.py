@@ -7,8 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -46,15 +45,20 @@ def start(environment: dict[str, str]) -> subprocess.Popen[str]:
     )
 
 
-def wait_until_up(process: subprocess.Popen[str]) -> str:
-    """What was printed until the summary stood there."""
+def read_until(process: subprocess.Popen[str], is_last: Callable[[str], bool]) -> str:
+    """What is printed up to a line."""
     assert process.stdout is not None
     lines = []
     for line in process.stdout:
         lines.append(line)
-        if line.startswith("╰"):
+        if is_last(line):
             return "".join(lines)
     raise AssertionError("".join(lines))
+
+
+def wait_until_up(process: subprocess.Popen[str]) -> str:
+    """What was printed until the summary stood there."""
+    return read_until(process, lambda line: line.startswith("╰"))
 
 
 def interrupt(process: subprocess.Popen[str]) -> int:
@@ -85,6 +89,15 @@ def dev(environment_of_a_newcomer: dict[str, str]) -> Iterator[subprocess.Popen[
         interrupt(process)
 
 
+def interrupt_at(sign: str, environment: dict[str, str]) -> None:
+    """Start, and stop at a line of progress; nothing is left."""
+    process = start(environment)
+    read_until(process, lambda line: sign in line)
+    assert interrupt(process) == 130
+    # The folder stands in the environment of everything that was started.
+    assert living(environment["EDTECH_FOLDER"]) == []
+
+
 def test_readme_shows_the_query_that_is_printed() -> None:
     assert block("graphql") == first_query()
 
@@ -104,12 +117,8 @@ def test_newcomer_gets_the_answer_of_the_readme_and_starts_again_after_interrupt
     assert "searchCourses" in printed
     assert answer() == json.loads(block("json"))
     assert interrupt(dev) == 130
-    # The fixture's folder stands in the environment of everything that was started.
     assert living(environment_of_a_newcomer["EDTECH_FOLDER"]) == []
-    for patience in (1.5, 4.0):
-        halfway = start(environment_of_a_newcomer)
-        time.sleep(patience)
-        assert interrupt(halfway) == 130
+    interrupt_at("Databases: migrating", environment_of_a_newcomer)
     again = start(environment_of_a_newcomer)
     try:
         wait_until_up(again)
@@ -130,3 +139,19 @@ def test_taken_port_is_one_line_and_starts_nothing(
     assert str(port) in line
     assert "EDTECH_ROUTER_PORT" in line
     assert living(environment_of_a_newcomer["EDTECH_FOLDER"]) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "sign", ["starting", "ready", "Supergraph: composed", "Router: starting", "Demo data: loading"]
+)
+def test_interrupt_at_any_moment_leaves_nothing_and_the_next_start_works(
+    sign: str, environment_of_a_newcomer: dict[str, str]
+) -> None:
+    interrupt_at(sign, environment_of_a_newcomer)
+    again = start(environment_of_a_newcomer)
+    try:
+        wait_until_up(again)
+    finally:
+        assert interrupt(again) == 130

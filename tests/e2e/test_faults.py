@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -34,16 +34,6 @@ LOGIN = """mutation($input: LoginInput!) {
 }"""
 SCARCE_SEATS = 7
 TRANSIENT = {"UNAVAILABLE", "TIMEOUT", "INTERNAL", "UNAUTHENTICATED"}
-
-
-@pytest.fixture(scope="module")
-def fragile() -> Iterator[Platform]:
-    """A platform whose commits wait for the disk, and whose processes may be killed."""
-    with (
-        tempfile.TemporaryDirectory(prefix="edtech-faults-") as folder,
-        Platform(Path(folder), durable=True, split=True, settings=GENEROUS) as running,
-    ):
-        yield running
 
 
 def stubborn(client: Client, query: str, **variables: Any) -> Any:
@@ -224,21 +214,21 @@ def check(
     assert rows(platform, "edtech_learning_db", "SELECT count(*) FROM dead_letters") == [(0,)]
 
 
-def test_nothing_acknowledged_is_lost_when_parts_are_killed(fragile: Platform) -> None:
-    assert storm(fragile, 60).total() >= 1
+def test_nothing_acknowledged_is_lost_when_parts_are_killed(split_platform: Platform) -> None:
+    assert storm(split_platform, 60).total() >= 1
 
 
-def test_request_in_flight_finishes_when_the_api_is_told_to_stop(fragile: Platform) -> None:
-    with web_app(fragile) as client:
+def test_request_in_flight_finishes_when_the_api_is_told_to_stop(split_platform: Platform) -> None:
+    with web_app(split_platform) as client:
         wanted = course(client.join("TUTOR"), "Course that is locked", 5)
         student = client.join()
-        api = fragile.processes["serve"]
+        api = split_platform.processes["serve"]
         pid = api.pid
         assert pid is not None
         with (
             psycopg.connect(
                 host="127.0.0.1",
-                port=fragile.env["DB_PORT"],
+                port=split_platform.env["DB_PORT"],
                 user="postgres",
                 dbname="edtech_learning_db",
             ) as held,
@@ -248,7 +238,7 @@ def test_request_in_flight_finishes_when_the_api_is_told_to_stop(fragile: Platfo
             answer = pool.submit(student.post, ENROLL, id=wanted, key="enrolled-while-stopping")
             eventually(
                 lambda: rows(
-                    fragile,
+                    split_platform,
                     "edtech_learning_db",
                     "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'",
                 )
@@ -261,13 +251,13 @@ def test_request_in_flight_finishes_when_the_api_is_told_to_stop(fragile: Platfo
         eventually(lambda: api.pid is None)
         assert api.kill() == 0
         api.start()
-        fragile.wait_for_subgraphs()
+        split_platform.wait_for_subgraphs()
         eventually(lambda: student.post("{ me { id } }").json()["data"]["me"])
 
 
-def test_worker_stops_in_order_while_kafka_is_away(fragile: Platform) -> None:
-    worker = fragile.processes["worker"]
-    fragile.stack.kafka.kill()
+def test_worker_stops_in_order_while_kafka_is_away(split_platform: Platform) -> None:
+    worker = split_platform.processes["worker"]
+    split_platform.stack.kafka.kill()
     try:
         pid = worker.pid
         assert pid is not None
@@ -276,9 +266,9 @@ def test_worker_stops_in_order_while_kafka_is_away(fragile: Platform) -> None:
         eventually(lambda: worker.pid is None)
         assert worker.kill() == 0
     finally:
-        fragile.stack.kafka.start()
+        split_platform.stack.kafka.start()
         worker.start()
-        fragile.wait_for_subgraphs()
+        split_platform.wait_for_subgraphs()
 
 
 @pytest.mark.slow

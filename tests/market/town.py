@@ -40,7 +40,7 @@ from subgraphs.payment.runtime import PaymentRuntime
 from subgraphs.payment.sagas import accounts as account_steps
 from subgraphs.payment.sagas import sagas as payment_sagas
 from subgraphs.payment.service import accounts, payouts, refunds
-from subgraphs.payment.timers import pay_out_period
+from subgraphs.payment.timers import pay_out_period, reconcile
 from tests.market.chaos import Chaos
 from tests.market.courier import Courier
 from tests.subgraphs.learning import factories
@@ -68,7 +68,7 @@ PLACES = (
 # What payment does not listen to; each would cost a request.
 UNHEARD = ("payment_intent.created", "charge.succeeded", "charge.refunded", "transfer.")
 # A notification about these is asked for again if it is lost; the others are sent until they come.
-MAY_BE_LOST = ("payment_intent.", "refund.created")
+MAY_BE_LOST = ("payment_intent.", "refund.created", "charge.dispute.", "account.updated")
 
 
 @dataclass(frozen=True)
@@ -556,6 +556,10 @@ class Town:
         async with self.bank.database.write() as session:
             await session.execute(_LATER_IN_PAYMENT, away)
         self.bank.provider.breaker.reset()
+
+    async def compare_books(self) -> int:
+        """Payment asks the provider what it did; how many differences are new."""
+        return await reconcile(self.bank, utc_now() - timedelta(hours=1))
 
     async def retry_stuck(self) -> list[str]:
         """An admin lets everything that needs attention run again; what it was."""

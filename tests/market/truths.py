@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from shared.runtime import Runtime
 from subgraphs.payment.models import (
+    Dispute,
     LedgerEntry,
     PayableRef,
     Payment,
@@ -100,6 +101,7 @@ class Accounts:
         self.entries: dict[UUID, list[LedgerEntry]] = defaultdict(list)
         self.balances: list[TutorBalance] = []
         self.payouts: list[Payout] = []
+        self.disputes: list[Dispute] = []
         self.events: dict[UUID, list[PaymentEvent]] = defaultdict(list)
 
     @classmethod
@@ -116,6 +118,7 @@ class Accounts:
                 found.entries[entry.transaction_id].append(entry)
             found.balances = list(await session.scalars(sa.select(TutorBalance)))
             found.payouts = list(await session.scalars(sa.select(Payout)))
+            found.disputes = list(await session.scalars(sa.select(Dispute)))
             for event in await session.scalars(
                 sa.select(PaymentEvent).order_by(PaymentEvent.payment_id, PaymentEvent.version)
             ):
@@ -131,10 +134,13 @@ class Accounts:
                 found[(*party, entry.account, entry.currency)] += entry.amount
         return found
 
-    def is_stuck(self, payment: Payment) -> bool:
-        """A bank took the money while a refund was on its way: a person has to look, for good."""
-        refused = [r for r in self.refunds[payment.id] if r.failure_code == "charge_disputed"]
-        return any(r.status == "FAILED" for r in refused)
+    def stuck(self, payment: Payment) -> list[Refund]:
+        """What is owed besides a chargeback of a part that was lost: a person has to look."""
+        lost = [d for d in self.disputes if (d.payment_id, d.status) == (payment.id, "LOST")]
+        if not any(d.counted == d.amount < payment.amount for d in lost):
+            return []
+        refused = [r for r in self.refunds[payment.id] if r.status == "FAILED"]
+        return [r for r in refused if r.failure_code == "charge_disputed"]
 
     def held(self, payment: Payment) -> int:
         """What is still kept for the tutor of a payment."""
@@ -159,11 +165,15 @@ async def check_rest(town: Town) -> None:
     async with town.payment.runtime.database.read() as session:
         stuck = await session.execute(
             sa.text(
-                "SELECT kind, step, last_error FROM saga_instances WHERE state = 'NEEDS_ATTENTION'"
+                "SELECT id, kind, step, last_error FROM saga_instances"
+                " WHERE state = 'NEEDS_ATTENTION'"
             )
         )
-        refused = ("refund", "prepare", "charge_disputed")
-        assert {tuple(row) for row in stuck} <= {refused}
+        refused = [refund.id for each in found.payments for refund in found.stuck(each)]
+        assert {tuple(row) for row in stuck} == {
+            (id_, "refund", "prepare", "charge_disputed") for id_ in refused
+        }
+    assert await town.compare_books() == 0
 
 
 def _check_payments(found: Accounts) -> None:
@@ -175,9 +185,10 @@ def _check_payments(found: Accounts) -> None:
         if payment.status == "CANCELLED":
             continue
         assert payment.disputed_total == 0
-        if found.is_stuck(payment):
+        stuck = found.stuck(payment)
+        assert payment.refund_pending == sum(refund.amount for refund in stuck)
+        if stuck:
             continue
-        assert payment.refund_pending == 0
         back = payment.tutor_refunded_total
         gone = payment.transferred_total - payment.reversed_total
         assert found.held(payment) == payment.tutor_part - back - gone
@@ -259,7 +270,7 @@ def _by_purchase(found: Accounts) -> dict[UUID, Payment]:
 def _check_refund(found: Accounts, payment: Payment, refund_bps: int | None, what: str) -> None:
     """The payer has back what was decided, and what an admin or a bank gave besides."""
     decided = (payment.amount * (refund_bps or 0) + 5000) // 10_000
-    if found.is_stuck(payment):
+    if found.stuck(payment):
         return
     done = [r for r in found.refunds[payment.id] if r.status == "SUCCEEDED"]
     besides = sum(r.amount for r in done if r.kind != "DECISION")

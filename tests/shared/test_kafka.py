@@ -3,11 +3,19 @@
 import random
 import time
 import uuid
+from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
+from kafka.consumer.subscription_state import SubscriptionState
 
-from shared.kafka import PARTITIONS, Outgoing, _release_parked_records, ensure_topics
+from shared.kafka import (
+    PARTITIONS,
+    Outgoing,
+    Subscription,
+    _release_parked_records,
+    ensure_topics,
+)
 from shared.runtime import Runtime
 from tests.support.pipeline import producing
 
@@ -66,3 +74,37 @@ def test_client_still_forgets_records_of_paused_partitions(runtime: Runtime, top
     """When this fails, the client was mended: unpin it and drop `_release_parked_records`."""
     brokers = runtime.settings.kafka_brokers
     assert read_with_pauses(brokers, topic, release=False) < RECORDS
+
+
+async def test_partition_that_is_never_fetched_makes_the_consumer_start_anew(
+    runtime: Runtime, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after two rebalances in a row; the others go on, which must not hide it."""
+    forgotten = TopicPartition(topic, 0)
+    fetchable = SubscriptionState.fetchable_partitions
+    blind: list[Any] = []
+
+    def without_one(state: Any) -> Any:
+        if not blind:
+            blind.append(state)
+        found = fetchable(state)
+        return [place for place in found if state is not blind[0] or place != forgotten]
+
+    monkeypatch.setattr(SubscriptionState, "fetchable_partitions", without_one)
+    subscription = Subscription(
+        runtime.settings.kafka_brokers, f"tests-{uuid.uuid4().hex}", [topic], stall_seconds=1
+    )
+    subscription.start()
+    seen: dict[int, set[int]] = {number: set() for number in range(PARTITIONS)}
+    try:
+        deadline = time.monotonic() + 30
+        while sum(map(len, seen.values())) < RECORDS and time.monotonic() < deadline:
+            await subscription.wait(0.2)
+            for (_, number), records in subscription.peek(1000).items():
+                seen[number] |= {record.offset for record in records}
+                subscription.done(records)
+    finally:
+        await subscription.stop()
+    assert blind
+    assert {number: len(found) for number, found in seen.items() if not found} == {}
+    assert sum(map(len, seen.values())) == RECORDS
