@@ -50,7 +50,7 @@ async def reconcile(
     Chargebacks are brought up to date first: their notifications may be lost.
     """
     provider = runtime.provider
-    differences = await _catch_up_disputes(runtime, since)
+    differences = await catch_up_disputes(runtime, since)
     sources = {
         "CHARGE": provider.list_charges,
         "REFUND": provider.list_refunds,
@@ -71,7 +71,7 @@ async def reconcile(
         return await reconciliation.keep(session, differences)
 
 
-async def _catch_up_disputes(
+async def catch_up_disputes(
     runtime: PaymentRuntime, since: datetime
 ) -> list[reconciliation.Difference]:
     """Apply what the provider says of new chargebacks and of open ones; those of no payment."""

@@ -34,10 +34,12 @@ LOGIN = """mutation($input: LoginInput!) {
 
 def eventually(check: Callable[[], T | None], *, within: float = 30) -> T:
     """The first true result; fails the test when there is none in time."""
-    deadline = time.monotonic() + within
+    deadline, pause = time.monotonic() + within, 0.05
     while not (found := check()):
         assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.05)
+        time.sleep(pause)
+        # Asking costs what is waited for its time.
+        pause = min(pause * 1.5, 0.3)
     return found
 
 

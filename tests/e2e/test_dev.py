@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -81,14 +81,6 @@ def living(folder: str) -> list[str]:
     return found
 
 
-@pytest.fixture
-def dev(environment_of_a_newcomer: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    process = start(environment_of_a_newcomer)
-    yield process
-    if process.poll() is None:
-        interrupt(process)
-
-
 def interrupt_at(sign: str, environment: dict[str, str]) -> None:
     """Start, and stop at a line of progress; nothing is left."""
     process = start(environment)
@@ -102,9 +94,10 @@ def test_readme_shows_the_query_that_is_printed() -> None:
     assert block("graphql") == first_query()
 
 
-def test_newcomer_gets_the_answer_of_the_readme_and_starts_again_after_interrupts(
-    dev: subprocess.Popen[str], environment_of_a_newcomer: dict[str, str]
+def test_newcomer_interrupts_starts_again_and_gets_the_answer_of_the_readme(
+    environment_of_a_newcomer: dict[str, str],
 ) -> None:
+    interrupt_at("Databases: migrating", environment_of_a_newcomer)
     router = f"http://127.0.0.1:{environment_of_a_newcomer['EDTECH_ROUTER_PORT']}"
 
     def answer() -> object:
@@ -112,19 +105,15 @@ def test_newcomer_gets_the_answer_of_the_readme_and_starts_again_after_interrupt
             f"{router}/graphql", json={"query": block("graphql")}, timeout=20, trust_env=False
         ).json()
 
-    printed = wait_until_up(dev)
-    assert f"{router}/graphql" in printed
-    assert "searchCourses" in printed
-    assert answer() == json.loads(block("json"))
-    assert interrupt(dev) == 130
-    assert living(environment_of_a_newcomer["EDTECH_FOLDER"]) == []
-    interrupt_at("Databases: migrating", environment_of_a_newcomer)
-    again = start(environment_of_a_newcomer)
+    dev = start(environment_of_a_newcomer)
     try:
-        wait_until_up(again)
+        printed = wait_until_up(dev)
+        assert f"{router}/graphql" in printed
+        assert "searchCourses" in printed
         assert answer() == json.loads(block("json"))
     finally:
-        assert interrupt(again) == 130
+        assert interrupt(dev) == 130
+    assert living(environment_of_a_newcomer["EDTECH_FOLDER"]) == []
 
 
 def test_taken_port_is_one_line_and_starts_nothing(

@@ -40,7 +40,7 @@ from subgraphs.payment.runtime import PaymentRuntime
 from subgraphs.payment.sagas import accounts as account_steps
 from subgraphs.payment.sagas import sagas as payment_sagas
 from subgraphs.payment.service import accounts, payouts, refunds
-from subgraphs.payment.timers import pay_out_period, reconcile
+from subgraphs.payment.timers import catch_up_disputes, pay_out_period, reconcile
 from tests.market.chaos import Chaos
 from tests.market.courier import Courier
 from tests.subgraphs.learning import factories
@@ -556,6 +556,10 @@ class Town:
         async with self.bank.database.write() as session:
             await session.execute(_LATER_IN_PAYMENT, away)
         self.bank.provider.breaker.reset()
+
+    async def ask_for_chargebacks(self) -> None:
+        """Payment asks the provider what banks did."""
+        await catch_up_disputes(self.bank, utc_now() - timedelta(hours=1))
 
     async def compare_books(self) -> int:
         """Payment asks the provider what it did; how many differences are new."""
