@@ -119,6 +119,8 @@ class SubgraphSettings(PlatformSettings):
     db_pool_idle_seconds: float = Field(30, gt=0)
     db_connect_timeout_seconds: float = Field(2, gt=0)
     db_statement_timeout_ms: int = Field(2000, ge=0)
+    # Plan each read for its own values: for searches in which words and filters decide the plan.
+    db_custom_plans: bool = False
 
     @field_validator("db_name", "db_user")
     @classmethod

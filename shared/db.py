@@ -172,6 +172,8 @@ class Database:
         )
         if read_only:
             options += " -c default_transaction_read_only=on"
+            if s.db_custom_plans:
+                options += " -c plan_cache_mode=force_custom_plan"
         return AsyncConnectionPool(
             kwargs={
                 "host": host,

@@ -46,12 +46,13 @@ _TUTORS = (
       350 + floor(140 * random()), 1
     FROM unnest(CAST(:ids AS uuid[])) AS g (user_id) WHERE random() < 0.8""",
     # What service/listings.py would write, with a third of four weeks' slots taken at random.
-    """INSERT INTO tutor_listings (profile_id, is_bookable, price_amount, price_currency,
+    """INSERT INTO tutor_listings (profile_id, is_bookable, price_amount,
       rating_mean, score, standing, listed_at, notice_minutes, shortest_minutes, tags, search,
       free_starts, free_hours, refreshed_at)
-    SELECT p.id, p.is_payable, p.rate_amount, p.rate_currency, coalesce(r.mean, 0),
+    SELECT p.id, p.is_payable, p.rate_amount, coalesce(r.mean, 0),
       coalesce(r.score, 0), coalesce(r.score, 350), p.verified_at, p.minimum_notice_minutes, 30,
-      t.tags || ARRAY(SELECT DISTINCT 'lang:' || lower(l) FROM unnest(p.languages) l),
+      t.tags || ('money:' || p.rate_currency)
+        || ARRAY(SELECT DISTINCT 'lang:' || lower(l) FROM unnest(p.languages) l),
       setweight(to_tsvector('simple', p.headline || ' ' || t.names), 'A')
         || setweight(to_tsvector('simple', u.first_name || ' ' || u.last_name), 'B')
         || setweight(to_tsvector('simple', p.bio), 'C'),

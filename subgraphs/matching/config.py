@@ -16,6 +16,7 @@ class Settings(SubgraphSettings):
     )
     subgraph: ClassVar[str] = "matching"
 
+    db_custom_plans: bool = True
     # How long an offered slot keeps its price.
     offer_seconds: int = Field(600, ge=30, le=3600)
     # How old what search knows of a tutor's free time may grow before it is calculated again.

@@ -525,7 +525,6 @@ def upgrade() -> None:
         sa.Column("profile_id", sa.Uuid(), nullable=False),
         sa.Column("is_bookable", sa.Boolean(), nullable=False),
         sa.Column("price_amount", sa.BigInteger(), nullable=False),
-        sa.Column("price_currency", sa.CHAR(length=3), nullable=False),
         sa.Column("rating_mean", sa.Integer(), nullable=False),
         sa.Column("score", sa.Integer(), nullable=False),
         sa.Column("standing", sa.Integer(), nullable=False),

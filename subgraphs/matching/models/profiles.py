@@ -158,7 +158,6 @@ class TutorListing(Base):
     )
     is_bookable: Mapped[bool]
     price_amount: Mapped[int] = mapped_column(sa.BigInteger)
-    price_currency: Mapped[str] = mapped_column(sa.CHAR(3))
     # Hundredths: the mean that people see, the score that lists sort by (0 without a rating), and
     # the score with the boost of new tutors.
     rating_mean: Mapped[int]

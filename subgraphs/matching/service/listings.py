@@ -52,7 +52,6 @@ _COLUMNS = {
     "profile_id": "p.id",
     "is_bookable": "p.is_payable",
     "price_amount": "p.rate_amount",
-    "price_currency": "p.rate_currency",
     "rating_mean": "coalesce(r.mean, 0)",
     "score": "coalesce(r.score, 0)",
     "standing": (
@@ -103,8 +102,15 @@ def language_tag(language: str) -> str:
     return f"lang:{language.lower()}"
 
 
-def _tags(languages: Iterable[str], skills: Iterable[tuple[UUID, SkillLevel]]) -> list[str]:
-    found = [language_tag(each) for each in languages]
+def currency_tag(currency: str) -> str:
+    """What a listing is tagged with for the currency of its price."""
+    return f"money:{currency}"
+
+
+def _tags(
+    currency: str, languages: Iterable[str], skills: Iterable[tuple[UUID, SkillLevel]]
+) -> list[str]:
+    found = [currency_tag(currency), *map(language_tag, languages)]
     # Who speaks pt-BR is found by pt, too.
     found += [language_tag(each.split("-")[0]) for each in languages]
     for skill_id, level in skills:
@@ -126,7 +132,11 @@ async def refresh_listings(session: WriteSession, profiles: Sequence[TutorProfil
     rows = [
         {
             "id": profile.id,
-            "tags": _tags(profile.languages, [(id_, level) for id_, level, _ in taught]),
+            "tags": _tags(
+                profile.rate_currency,
+                profile.languages,
+                [(id_, level) for id_, level, _ in taught],
+            ),
             "skills": " ".join(name for _, _, name in taught),
             "starts": [start // slots.MINUTE for start in starts],
             "hours": sorted({start // slots.HOUR for start in starts}),

@@ -19,7 +19,7 @@ from shared.pages import Order, Page, PageRequest, from_cursor, keyset
 from shared.validation import between, optional_text
 from subgraphs.matching.models import SkillLevel, TutorListing, TutorProfile
 from subgraphs.matching.service import slots, values
-from subgraphs.matching.service.listings import HORIZON, language_tag, skill_tag
+from subgraphs.matching.service.listings import HORIZON, currency_tag, language_tag, skill_tag
 
 # Upper bounds of the price ranges that facets count, in minor units; the last one is open.
 PRICE_RANGES = (1_000, 2_000, 3_000, 5_000, 10_000)
@@ -78,7 +78,7 @@ class TutorFilter:
     @property
     def has_guessed_parts(self) -> bool:
         """Whether there is a part whose hits the database cannot estimate well."""
-        return bool(self.skill_id or self.language or self.available_from)
+        return bool(self.skill_id or self.language or self.currency or self.available_from)
 
     def price_range(self) -> "TutorFilter":
         """The range of prices alone."""
@@ -179,6 +179,8 @@ def _matching(
         tags.append(skill_tag(wanted.skill_id, wanted.level))
     if wanted.language is not None:
         tags.append(language_tag(wanted.language))
+    if wanted.currency is not None:
+        tags.append(currency_tag(wanted.currency))
     if tags:
         found.append(listing.tags.contains(tags))
     price: sa.ColumnElement[int] = sa.inspect(listing.price_amount)
@@ -189,8 +191,6 @@ def _matching(
         found.append(price >= wanted.price_least)
     if wanted.price_most is not None:
         found.append(price <= wanted.price_most)
-    if wanted.currency is not None:
-        found.append(listing.price_currency == wanted.currency)
     if wanted.rating_least is not None:
         found.append(listing.rating_mean >= wanted.rating_least)
     if wanted.available_from is not None and wanted.available_to is not None:
@@ -362,7 +362,7 @@ def _facets(counts: dict[tuple[str, str], int]) -> TutorFacets:
         group, _, rest = value.partition(":")
         if group == "lang":
             facets.languages.append((rest, count))
-        elif ":" not in rest:
+        elif group == "skill" and ":" not in rest:
             facets.skills.append((UUID(rest), count))
     for most in PRICE_RANGES:
         if count := counts.get(("price", str(most)), 0):
