@@ -72,6 +72,7 @@ class Storm:
     booked: dict[str, str] = field(default_factory=dict)
     # When each person signed in, and as whom they act since.
     signed_in: dict[str, tuple[float, Client]] = field(default_factory=dict)
+    door: threading.Lock = field(default_factory=threading.Lock)
 
     def ask(self, client: Client, query: str, **variables: Any) -> Any:
         """Repeat until the answer is final."""
@@ -94,10 +95,12 @@ class Storm:
     def awake(self, person: Client) -> Client:
         """The person, with a token that lasts a while: access tokens end after ten minutes."""
         id_ = str(person.user_id)
-        since, client = self.signed_in.get(id_, (0.0, person))
-        if since == 0.0 or time.monotonic() - since > TOKEN_SECONDS:
-            client = sign_in(self.market.web, self.emails[id_])
-            self.signed_in[id_] = (time.monotonic(), client)
+        # One at a time: sign-ins are limited by account.
+        with self.door:
+            since, client = self.signed_in.get(id_, (0.0, person))
+            if since == 0.0 or time.monotonic() - since > TOKEN_SECONDS:
+                client = sign_in(self.market.web, self.emails[id_])
+                self.signed_in[id_] = (time.monotonic(), client)
         return client
 
     def book(self, chance: random.Random, student: Client, tutor: Client) -> str | None:
