@@ -1,12 +1,10 @@
 """`edtech`: the one command of the platform."""
 
 import asyncio
-import os
 import sys
 from collections.abc import Coroutine
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import psycopg
@@ -18,13 +16,16 @@ from rich.progress import Progress
 from rich.table import Table
 from sqlalchemy.exc import OperationalError as SqlError
 
-from deploy import events, kubernetes, provision
+from deploy import events, kubernetes, provision, site_cli
 from deploy.local.errors import LocalServiceError
+from deploy.partners_cli import partners_app
+from deploy.schema_cli import schema_app
 from deploy.serve import Listen, run
-from schema import export
 from schema.compose import CompositionError
-from schema.registry import RegistryError, load_subgraph, load_subgraphs, names
+from schema.documents import DocumentError
+from schema.registry import RegistryError, load_subgraph, load_subgraphs
 from shared.config import SettingsError, load
+from shared.contracts import ContractsError
 from shared.errors import DomainError
 
 T = TypeVar("T")
@@ -38,10 +39,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Run, provision and inspect the EdTech supergraph.",
 )
-schema_app = typer.Typer(no_args_is_help=True, help="Export and check the schema.")
 events_app = typer.Typer(no_args_is_help=True, help="Dead letters and replay.")
 dlq_app = typer.Typer(no_args_is_help=True, help="Events that could not be applied.")
 app.add_typer(schema_app, name="schema")
+schema_app.command("documents", epilog="Example: edtech schema documents")(site_cli.documents)
+schema_app.command("site", epilog="Example: edtech schema site --to site")(site_cli.site)
+app.add_typer(partners_app, name="partners")
 app.add_typer(events_app, name="events")
 events_app.add_typer(dlq_app, name="dlq")
 # An image for production has no embedded services, and so no commands for them.
@@ -92,9 +95,17 @@ def run_both(
 def migrate(
     subgraphs: Names = None,
     topics: Annotated[bool, typer.Option(help="Create missing Kafka topics, too.")] = True,
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; fail when tables drift from models.")
+    ] = False,
 ) -> None:
     """Create databases, logins and topics that are missing, and migrate to the newest revision."""
     chosen = load_subgraphs(subgraphs)
+    if check:
+        for subgraph in chosen:
+            provision.check(subgraph.name)
+            out.print(f"[green]{subgraph.name}[/] models and migrations agree")
+        return
     admin = load(provision.AdminSettings)
     settings = {subgraph.name: load(subgraph.settings) for subgraph in chosen}
     for name, each in settings.items():
@@ -132,47 +143,6 @@ def render_kubernetes(
     """Print Kubernetes manifests for every subgraph and the router."""
     found = kubernetes.manifests(image, router_image, copies=copies)
     sys.stdout.write(yaml.safe_dump_all(found, sort_keys=False))
-
-
-@schema_app.command("export", epilog="Example: edtech schema export && git diff schema/")
-def schema_export() -> None:
-    """Write SDL, supergraph and event schemas to schema/."""
-    changed = export.write()
-    for path in changed:
-        out.print(f"[yellow]changed[/] {path}")
-    out.print(f"{len(changed)} files changed")
-
-
-@schema_app.command("compose", epilog="Example: edtech schema compose --to supergraph.graphql")
-def schema_compose(
-    to: Annotated[Path, typer.Option(help="The file to write; replaced in one step.")],
-) -> None:
-    """Compose the supergraph from the code and write it where the router can fetch it."""
-    text = export.composed().supergraph
-    to.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = to.with_suffix(f".{os.getpid()}")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(to)
-    err.print(f"{to}: {len(text.splitlines())} lines")
-
-
-@schema_app.command("diff", epilog="Example: edtech schema diff")
-def schema_diff() -> None:
-    """Fail when the files in schema/ are not what the code says."""
-    lines = export.differences()
-    for line in lines:
-        out.print(f"[red]differs[/] {line}")
-    if lines:
-        raise typer.Exit(1)
-    out.print("[green]schema/ is what the code says[/]")
-
-
-@schema_app.command("drift", epilog="Example: edtech schema drift identity")
-def schema_drift(subgraphs: Names = None) -> None:
-    """Fail when tables differ from what the migrations make (needs a migrated database)."""
-    for name in subgraphs or names():
-        provision.check(name)
-        out.print(f"[green]{name}[/] models and migrations agree")
 
 
 @dlq_app.command("list", epilog="Example: edtech events dlq list learning")
@@ -273,7 +243,14 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
-    except (RegistryError, CompositionError, DomainError, LookupError) as error:
+    except (
+        RegistryError,
+        CompositionError,
+        ContractsError,
+        DocumentError,
+        DomainError,
+        LookupError,
+    ) as error:
         err.print(f"[red]error[/] {error}", highlight=False, soft_wrap=True)
         sys.exit(2 if isinstance(error, LookupError) else BAD_CONFIGURATION)
     except (psycopg.OperationalError, SqlError) as error:

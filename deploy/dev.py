@@ -14,6 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from deploy.local import tools
+from deploy.local.contracts import contracts_from_environment, default_ports
 from deploy.local.errors import LocalServiceError
 from deploy.local.kafka_install import kafka_home
 from deploy.local.platform import DEFAULT_PORTS, Platform, running_environment
@@ -81,9 +82,10 @@ def up(console: Console) -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     began = time.monotonic()
-    ports = ports_from_environment(DEFAULT_PORTS)
+    contracts = contracts_from_environment()
+    ports = ports_from_environment(DEFAULT_PORTS | default_ports(contracts))
     with ProgressTable(console) as table:
-        platform = Platform(FOLDER, ports=ports, progress=table.show)
+        platform = Platform(FOLDER, ports=ports, contracts=contracts, progress=table.show)
         try:
             platform.start()
             _heed(stopping)
@@ -119,6 +121,10 @@ def _welcome(platform: Platform, seconds: float) -> Panel:
     table = Table.grid(padding=(0, 2))
     rows = {
         "GraphQL and IDE": f"{platform.router_url}/graphql",
+        **{
+            f"Contract {name}": f"{router.url}/graphql"
+            for name, router in platform.contract_routers.items()
+        },
         "Router metrics": f"http://127.0.0.1:{platform.ports['router_admin']}/metrics",
         "Subgraph metrics": f"http://127.0.0.1:{platform.ports['api_admin']}/metrics",
         "Mail catcher": platform.env["MAIL_CATCHER_URL"],
@@ -137,6 +143,7 @@ def prepare(progress: Progress) -> None:
     kafka_home(progress)
     tools.dynoxide(progress)
     tools.npm_install(GATEWAY, progress, title="Router")
+    tools.npm_install(tools.ROOT / "tests" / "clients", progress, title="Client compilers")
 
 
 def reset() -> None:

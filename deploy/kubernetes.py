@@ -1,12 +1,14 @@
 """Kubernetes manifests, made from the registry: `edtech kubernetes | kubectl apply -f -`.
 
-Per subgraph an API with a service, a worker and a migration job; one router. Secrets are referred
-to by name (`edtech`, `edtech-<subgraph>`), never written here.
+Per subgraph an API with a service, a worker and a migration job; one router, and one for each
+contract of partners. Secrets are referred to by name (`edtech`, `edtech-<subgraph>`), never written
+here.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
+from schema.contracts import contracts
 from schema.registry import registry
 
 API_PORT, ADMIN_PORT = 8000, 9000
@@ -22,8 +24,11 @@ def manifests(image: str, router_image: str, *, copies: int) -> Iterator[Manifes
         yield _service(name, {"app": "edtech", "subgraph": name, "role": "api"}, API_PORT)
         yield _deployment(name, "worker", image, ["worker", name, "--host", "0.0.0.0"], 1)  # noqa: S104
         yield _only_from_router(name)
-    yield _router(router_image, copies)
-    yield _service("router", {"app": "edtech", "role": "router"}, ROUTER_PORT)
+    yield _router("router", router_image, copies, [])
+    yield _service("router", _labels("router", "router"), ROUTER_PORT)
+    for name, contract in contracts().items():
+        if contract.for_partners:
+            yield from _contract_router(name, router_image, copies)
 
 
 def _labels(name: str, role: str) -> dict[str, str]:
@@ -129,8 +134,23 @@ def _only_from_router(name: str) -> Manifest:
     }
 
 
-def _router(image: str, copies: int) -> Manifest:
-    labels = {"app": "edtech", "role": "router"}
+def _contract_router(contract: str, image: str, copies: int) -> Iterator[Manifest]:
+    """Its supergraph's address is in the ConfigMap, beside that of the whole graph."""
+    name = f"router-{contract}"
+    key = f"SUPERGRAPH_URL_{contract.upper().replace('-', '_')}"
+    own: list[Manifest] = [
+        {"name": "CONTRACT", "value": contract},
+        {
+            "name": "SUPERGRAPH_URL",
+            "valueFrom": {"configMapKeyRef": {"name": "edtech", "key": key}},
+        },
+    ]
+    yield _router(name, image, copies, own)
+    yield _service(name, _labels(name, "router"), ROUTER_PORT)
+
+
+def _router(name: str, image: str, copies: int, own: list[Manifest]) -> Manifest:
+    labels = _labels(name, "router")
     container = _container("router", image, []) | _probes(ROUTER_ADMIN_PORT)
     container["envFrom"] = container["envFrom"][:2]
     container["env"] = [
@@ -138,6 +158,7 @@ def _router(image: str, copies: int) -> Manifest:
         {"name": "ROUTER_PORT", "value": str(ROUTER_PORT)},
         {"name": "ROUTER_ADMIN_HOST", "value": "0.0.0.0"},  # noqa: S104
         {"name": "ROUTER_ADMIN_PORT", "value": str(ROUTER_ADMIN_PORT)},
+        *own,
     ]
     container["ports"] = [
         {"name": "http", "containerPort": ROUTER_PORT},
@@ -146,7 +167,7 @@ def _router(image: str, copies: int) -> Manifest:
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": "router", "labels": labels},
+        "metadata": {"name": name, "labels": labels},
         "spec": {
             "replicas": copies,
             "selector": {"matchLabels": labels},

@@ -1,6 +1,7 @@
 // Who is calling: verifies the access token (ES256, keys from JWKS) and remembers the viewer.
 import { createLocalJWKSet, createRemoteJWKSet, errors, jwtVerify } from 'jose';
 
+import { recordRefusal } from './partners.mjs';
 import { refusal } from './refusals.mjs';
 
 const CHALLENGE = { 'www-authenticate': 'Bearer error="invalid_token"' };
@@ -27,7 +28,7 @@ const unauthenticated = (message) =>
  * Build `authenticate(call, header)`: no header is an anonymous viewer, a wrong one throws
  * UNAUTHENTICATED (401), and keys that cannot be fetched throw UNAVAILABLE (503).
  */
-export function createAuthenticator(config, log) {
+export function createAuthenticator(config, { log, metrics }) {
   const keys = createRemoteJWKSet(new URL(config.jwksUrl), {
     cooldownDuration: config.jwksCooldownMs,
     cacheMaxAge: config.jwksMaxAgeMs,
@@ -67,10 +68,17 @@ export function createAuthenticator(config, log) {
     }
     try {
       const { payload } = await verify(token);
-      call.viewer = { id: payload.sub, partner: typeof payload.client_id === 'string' };
+      call.viewer = {
+        id: payload.sub,
+        partner: typeof payload.client_id === 'string',
+        scopes: new Set(String(payload.scope ?? '').split(' ')),
+      };
       call.authorization = `Bearer ${token}`;
     } catch (error) {
       if (isTokenFault(error)) {
+        // Its signature is right, so this is a partner at the wrong door.
+        const client = error.claim === 'aud' ? error.payload?.client_id : undefined;
+        if (client) recordRefusal({ log, metrics }, call, { reason: 'wrong_contract', client });
         throw unauthenticated('The access token is invalid or has expired.');
       }
       log.error({ requestId: call.id, error }, 'the signing keys cannot be fetched');

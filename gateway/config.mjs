@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parse as parseYaml } from 'yaml';
 
+import { readContract } from './contracts.mjs';
+
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const DOCUMENT_HASH = /^[0-9a-f]{64}$/;
 const SUBGRAPH_NAME = /^[a-z][a-z0-9_-]*$/;
@@ -64,7 +66,10 @@ export function readConfig(env) {
       fail('CORS_ORIGINS', 'must be origins such as https://app.example.org, with commas');
     }
   }
-  const jwtAudience = list('JWT_AUDIENCE');
+  const contract = readContractSettings(env, { text, fail });
+  // A contract's router takes its tokens alone.
+  const jwtAudience = env.CONTRACT?.trim() ? [contract.contract?.audience] : list('JWT_AUDIENCE');
+  const forPartners = contract.contract?.sizes !== undefined;
 
   const config = {
     environment,
@@ -77,7 +82,8 @@ export function readConfig(env) {
     port: integer('ROUTER_PORT', undefined, { min: 0, max: 65_535 }),
     adminHost: text('ROUTER_ADMIN_HOST', '127.0.0.1'),
     adminPort: integer('ROUTER_ADMIN_PORT', undefined, { min: 0, max: 65_535 }),
-    introspection: oneOf('ROUTER_INTROSPECTION', ['on', 'off'], development ? 'on' : 'off') === 'on',
+    introspection:
+      oneOf('ROUTER_INTROSPECTION', ['on', 'off'], development || forPartners ? 'on' : 'off') === 'on',
     drainMs: integer('DRAIN_TIMEOUT_MS', 30_000),
     trustedProxies: integer('TRUSTED_PROXIES', 0, { min: 0, max: 10 }),
     corsOrigins: new Set(corsOrigins),
@@ -109,7 +115,13 @@ export function readConfig(env) {
       subscriptions: integer('MAX_SUBSCRIPTIONS_PER_SOCKET', 50),
     },
 
-    valkeyUrl: url('VALKEY_URL', ['redis:', 'rediss:', 'valkey:', 'valkeys:'], ''),
+    ...contract,
+    // The quotas of partners are part of their contract.
+    valkeyUrl: url(
+      'VALKEY_URL',
+      ['redis:', 'rediss:', 'valkey:', 'valkeys:'],
+      forPartners ? undefined : '',
+    ),
     rateLimitPerMinute: integer('RATE_LIMIT_PER_MINUTE', 600),
     rateLimitBurst: integer('RATE_LIMIT_BURST', 100),
 
@@ -117,8 +129,11 @@ export function readConfig(env) {
     traceRatio: ratio('OTEL_TRACES_SAMPLER_ARG', text('OTEL_TRACES_SAMPLER_ARG', '1'), fail),
     serviceName: text('OTEL_SERVICE_NAME', 'router'),
 
-    trustedDocuments: readTrustedDocuments(text('TRUSTED_DOCUMENTS', ''), fail),
-    ...readRegistry(text('SUPERGRAPH_CONFIG', `${HERE}supergraph.yaml`), fail),
+    // Partners ask in their own words; the web app's documents would name what is not theirs.
+    trustedDocuments: forPartners
+      ? undefined
+      : readTrustedDocuments(text('TRUSTED_DOCUMENTS', ''), fail),
+    ...readRegistry(text('SUPERGRAPH_CONFIG', `${HERE}supergraph.yaml`), { forPartners, fail }),
   };
   return { config: Object.freeze(config), errors };
 }
@@ -156,7 +171,21 @@ function readTrustedDocuments(path, fail) {
   return undefined;
 }
 
-function readRegistry(path, fail) {
+function readContractSettings(env, { text, fail }) {
+  const name = text('CONTRACT', '');
+  if (!name) return {};
+  const contractsFile = text('CONTRACTS_FILE', `${HERE}../schema/contracts.yaml`);
+  try {
+    const contract = readContract(contractsFile, name);
+    if (!contract) fail('CONTRACT', `is ${name}, which ${contractsFile} does not name`);
+    return { contract, contractsFile };
+  } catch (error) {
+    fail('CONTRACTS_FILE', `${contractsFile} cannot be used: ${error.message.split('\n')[0]}`);
+    return {};
+  }
+}
+
+function readRegistry(path, { forPartners, fail }) {
   const subgraphUrls = new Map();
   const publicRoutes = [];
   const seen = new Set();
@@ -175,6 +204,8 @@ function readRegistry(path, fail) {
           if (seen.has(key)) throw new Error(`two subgraphs claim ${verb} ${pattern}`);
           seen.add(key);
         }
+        // Partners get their tokens at their own router, and reach nothing else beside the graph.
+        if (forPartners && route.partners !== true) continue;
         publicRoutes.push({ subgraph: name, methods: method, pattern });
       }
     }

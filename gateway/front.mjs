@@ -16,7 +16,8 @@ const CORS_HEADERS = {
     ...PREFLIGHT_HEADERS,
   ].join(', '),
   'access-control-expose-headers':
-    'x-request-id, retry-after, ratelimit-limit, ratelimit-remaining, ratelimit-reset',
+    'x-request-id, retry-after, ratelimit-limit, ratelimit-remaining, ratelimit-reset, ' +
+    'ratelimit-policy, ratelimit',
   'access-control-max-age': '600',
 };
 
@@ -27,16 +28,19 @@ const CORS_HEADERS = {
 export function createFront({ config, gateway, state, active, rateLimiter, tracing, metrics, log }) {
   const matchPublicRoute = createPublicRoutes(config);
   const options = { hideSuggestions: !config.development, log };
+  // Its first query is one of the whole graph.
+  const ide = config.development && !config.contract;
 
   async function dispatch({ call, req, res, url }) {
     if (!url) throw refusal('INVALID_INPUT', 'The request has no valid URL.', { status: 400 });
     const { pathname } = url;
     if (pathname === '/graphql') return graphql({ call, req, res });
-    if (pathname === '/' && config.development && req.method === 'GET') return sendIde(res);
+    if (pathname === '/' && ide && req.method === 'GET') return sendIde(res);
     const route = matchPublicRoute(req.method, pathname);
     if (!route) throw refusal('NOT_FOUND', 'There is nothing here.', { status: 404 });
     call.route = 'public';
-    await rateLimiter.take(`ip:${call.ip}`, (name, value) => res.setHeader(name, value));
+    const setHeader = (name, value) => res.setHeader(name, value);
+    await rateLimiter.take(`ip:${call.ip}`, { setHeader });
     const traceparent = tracing.traceparent(call);
     return proxy({ route, call, req, res, url, config, traceparent });
   }
@@ -45,7 +49,7 @@ export function createFront({ config, gateway, state, active, rateLimiter, traci
     call.route = 'graphql';
     res.setHeader('cache-control', 'no-store');
     if (applyCors(req, res, config.corsOrigins)) return undefined;
-    if (config.development && req.method === 'GET' && req.headers.accept?.includes('text/html')) {
+    if (ide && req.method === 'GET' && req.headers.accept?.includes('text/html')) {
       return sendIde(res);
     }
     preventForgery(req);

@@ -63,6 +63,12 @@ export function createMetrics() {
       labelNames: ['result'],
       registers,
     }),
+    partnerRefusals: new Counter({
+      name: 'router_partner_refusals_total',
+      help: 'Calls of partners that a contract refused.',
+      labelNames: ['reason'],
+      registers,
+    }),
     rateLimitFailures: new Counter({
       name: 'router_rate_limit_failures_total',
       help: 'Calls let through because Valkey did not answer.',

@@ -11,9 +11,11 @@ import wsTransport from '@graphql-mesh/transport-ws';
 import { createAdminServer } from './admin.mjs';
 import { createAuthenticator } from './auth.mjs';
 import { readConfig } from './config.mjs';
+import { followContract } from './contracts.mjs';
 import { createFront } from './front.mjs';
 import { createLog } from './log.mjs';
 import { createMetrics } from './metrics.mjs';
+import { createPartners, usePartnerCosts } from './partners.mjs';
 import { useAdmission } from './plugins/admission.mjs';
 import { SUBGRAPH_TRANSPORTS, useForwarding } from './plugins/forward.mjs';
 import { useLimits } from './plugins/limits.mjs';
@@ -40,6 +42,9 @@ const metrics = createMetrics();
 const tracing = await createTracing(config);
 const supergraph = createSupergraph(config, { log, metrics });
 const rateLimiter = createRateLimiter(config, { log, metrics });
+const contract = config.contract && followContract(config, { log });
+const partners =
+  config.contract?.sizes && createPartners({ contract, rateLimiter, log, metrics });
 const state = { draining: false, ready: () => !state.draining && loaded };
 let loaded = false;
 
@@ -66,11 +71,14 @@ const gateway = createGatewayRuntime({
     useAdmission({
       config,
       rateLimiter,
-      authenticate: createAuthenticator(config, log),
+      partners,
+      authenticate: createAuthenticator(config, { log, metrics }),
       findDocument: createDocumentFinder(config),
     }),
+    // Before the outcome: what is refused here has no data, not even nulls.
+    ...(partners ? [usePartnerCosts({ partners })] : []),
     useOutcome({ config, metrics, log }),
-    useLimits(config),
+    useLimits({ config, contract }),
     useForwarding({ secret: config.secrets[0], tracing }),
     tracing.plugin,
     useResilience({ config, metrics, log }),

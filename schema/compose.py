@@ -3,11 +3,13 @@
 import json
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from schema.registry import ROOT
+from shared.contracts import Contract
 
 TIMEOUT_SECONDS = 60
 
@@ -22,10 +24,11 @@ class CompositionError(Exception):
 
 @dataclass(frozen=True)
 class Composition:
-    """The supergraph for the router, and the schema that clients see."""
+    """The supergraph for the router, the schema that clients see, and the same of contracts."""
 
     supergraph: str
     public: str
+    contracts: Mapping[str, "Composition"] = field(default_factory=dict)
 
 
 def node() -> Path:
@@ -36,16 +39,27 @@ def node() -> Path:
     return Path(spec.origin).parent / "bin" / "node"
 
 
-def compose(subgraphs: Mapping[str, tuple[str, str]]) -> Composition:
-    """Compose `{name: (url, sdl)}`. Raises CompositionError with all errors at once."""
-    request = [
-        {"name": name, "url": url, "sdl": sdl} for name, (url, sdl) in sorted(subgraphs.items())
-    ]
+def compose(
+    subgraphs: Mapping[str, tuple[str, str]], contracts: Mapping[str, Contract] | None = None
+) -> Composition:
+    """Compose `{name: (url, sdl)}`, and contracts of it.
+
+    Raises CompositionError with all errors at once.
+    """
+    request = {
+        "subgraphs": [
+            {"name": name, "url": url, "sdl": sdl} for name, (url, sdl) in sorted(subgraphs.items())
+        ],
+        "contracts": {
+            name: {"include": contract.include, "exclude": contract.exclude}
+            for name, contract in sorted((contracts or {}).items())
+        },
+    }
     if not (ROOT / "gateway" / "node_modules").is_dir():
         raise CompositionError(["The router's packages are not installed: run `make schema`."])
     done = subprocess.run(  # noqa: S603 - our own program
         [node(), ROOT / "gateway" / "compose.mjs"],
-        input=json.dumps({"subgraphs": request}),
+        input=json.dumps(request),
         capture_output=True,
         text=True,
         timeout=TIMEOUT_SECONDS,
@@ -55,12 +69,26 @@ def compose(subgraphs: Mapping[str, tuple[str, str]]) -> Composition:
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]
         raise CompositionError([f"The composition program failed: {last}"])
     answer = json.loads(done.stdout)
-    if answer["errors"]:
-        raise CompositionError(
-            [
-                f"{error['code']}: {error['message']}"
-                + (f" ({error['subgraph']})" if error.get("subgraph") else "")
-                for error in answer["errors"]
-            ]
-        )
-    return Composition(supergraph=answer["supergraphSdl"], public=answer["publicSdl"])
+    parts = answer.get("contracts", {})
+    lines = _lines(answer)
+    for name, part in parts.items():
+        lines += [f"contract {name}: {line}" for line in _lines(part)]
+    if lines:
+        raise CompositionError(lines)
+    return _composition(answer, {name: _composition(part) for name, part in parts.items()})
+
+
+def _lines(answer: dict[str, Any]) -> list[str]:
+    return [
+        f"{error['code']}: {error['message']}"
+        + (f" ({error['subgraph']})" if error.get("subgraph") else "")
+        for error in answer["errors"]
+    ]
+
+
+def _composition(
+    answer: dict[str, Any], contracts: Mapping[str, Composition] | None = None
+) -> Composition:
+    return Composition(
+        supergraph=answer["supergraphSdl"], public=answer["publicSdl"], contracts=contracts or {}
+    )

@@ -4,27 +4,53 @@
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from schema import documents
 from schema.compose import Composition, compose
+from schema.contracts import contracts, schema_path, supergraph_path
 from schema.registry import ROOT, load_subgraphs, names, registry
+from shared.contracts import Contract, ContractsError
 from shared.events import events_of
 
 SCHEMA = Path("schema")
 
 
-def composed() -> Composition:
-    """The supergraph as the code has it now. Raises CompositionError."""
-    return _compose(_subgraph_files())
+def composed(names: Sequence[str] | None = None) -> Composition:
+    """The supergraph and contracts, all of them without names, as code and file have them now.
+
+    Raises CompositionError, and ContractsError for a name that the file does not have.
+    """
+    known = contracts()
+    if unknown := sorted(set(names or ()) - set(known)):
+        raise ContractsError(f"There is no contract {unknown[0]!r}; there are: {', '.join(known)}.")
+    chosen = known if names is None else {name: known[name] for name in names}
+    return _compose(_subgraph_files(), chosen)
+
+
+def supergraphs(to: Path, names: Sequence[str]) -> dict[Path, str]:
+    """The supergraph as the file `to`, and those of contracts in `contracts/` beside it."""
+    composition = composed(names)
+    files = {to: composition.supergraph}
+    for name, part in composition.contracts.items():
+        files[to.parent / "contracts" / f"{name}.graphql"] = part.supergraph
+    return files
 
 
 def exported() -> dict[Path, str]:
-    """Every generated file by its path below the repository. Raises CompositionError."""
+    """Every generated file by its path below the repository.
+
+    Raises CompositionError and DocumentError.
+    """
     files = _subgraph_files()
-    composition = _compose(files)
+    composition = _compose(files, contracts())
     files[SCHEMA / "supergraph.graphql"] = composition.supergraph
     files[SCHEMA / "public.graphql"] = composition.public
+    for name, contract in composition.contracts.items():
+        files[schema_path(name)] = contract.public
+        files[supergraph_path(name)] = contract.supergraph
+    files[documents.MANIFEST] = documents.manifest(documents.read())
     files.update(_event_files())
     return files
 
@@ -36,12 +62,13 @@ def _subgraph_files() -> dict[Path, str]:
     }
 
 
-def _compose(files: dict[Path, str]) -> Composition:
+def _compose(files: dict[Path, str], chosen: Mapping[str, Contract]) -> Composition:
     return compose(
         {
             name: (entry.url, files[entry.schema_path])
             for name, entry in registry().subgraphs.items()
-        }
+        },
+        chosen,
     )
 
 
@@ -97,6 +124,7 @@ def _present() -> set[Path]:
     found = [
         *base.glob("*.graphql"),
         *base.glob("subgraphs/*.graphql"),
+        *base.glob("contracts/*.graphql"),
         *base.glob("events/*.json"),
     ]
     return {path.relative_to(ROOT) for path in found}

@@ -25,7 +25,7 @@ def create_app(subgraph: Subgraph, runtime: Runtime) -> Starlette:
     """One subgraph: `/graphql` and its public routes, behind the router's signature."""
     settings = runtime.settings
     authenticator = Authenticator(
-        Jwks(settings.jwks_url), issuer=settings.jwt_issuer, audience=settings.jwt_audience
+        Jwks(settings.jwks_url), issuer=settings.jwt_issuer, audiences=settings.jwt_audiences
     )
     endpoint = Endpoint(subgraph, runtime, authenticator)
     app = Starlette(

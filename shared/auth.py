@@ -122,12 +122,12 @@ class Authenticator:
     expiry among them, are checked on every request.
     """
 
-    def __init__(self, jwks: Jwks, *, issuer: str, audience: str) -> None:
+    def __init__(self, jwks: Jwks, *, issuer: str, audiences: list[str]) -> None:
         self._jwks = jwks
         self._claims = jwt.JWTClaimsRegistry(
             leeway=CLOCK_LEEWAY_SECONDS,
             iss={"essential": True, "value": issuer},
-            aud={"essential": True, "value": audience},
+            aud={"essential": True, "values": audiences},
             exp={"essential": True},
             sub={"essential": True},
         )
@@ -181,9 +181,11 @@ class Authenticator:
 def _viewer_of(claims: Mapping[str, Any], *, ip: str | None, user_agent: str | None) -> Viewer:
     scopes = frozenset(str(claims.get("scope", "")).split())
     if "client_id" in claims:
+        acts_for = claims.get("acts_for")
         return Viewer(
             kind=ViewerKind.PARTNER,
             client_id=str(claims["client_id"]),
+            acts_for=None if acts_for is None else UUID(acts_for),
             scopes=scopes,
             ip=ip,
             user_agent=user_agent,

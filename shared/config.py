@@ -42,6 +42,7 @@ class PlatformSettings(BaseSettings):
     seal_secret: SecretStr = Field(validation_alias="SEAL_SECRET")
     jwks_url: str = Field(validation_alias="JWKS_URL", pattern=r"^https?://")
     jwt_issuer: str = Field(validation_alias="JWT_ISSUER", pattern=r"^https?://")
+    # The platform's own audience, then those of partners' contracts, with commas.
     jwt_audience: str = Field("graph", validation_alias="JWT_AUDIENCE", min_length=1)
     public_url: str = Field(validation_alias="PUBLIC_URL", pattern=r"^https?://")
     otlp_endpoint: str | None = Field(
@@ -58,6 +59,18 @@ class PlatformSettings(BaseSettings):
         if any(len(part.strip()) < 32 for part in value.get_secret_value().split(",")):
             raise ValueError("must be one or more secrets of at least 32 characters, with commas")
         return value
+
+    @field_validator("jwt_audience")
+    @classmethod
+    def _no_audience_is_empty(cls, value: str) -> str:
+        if not all(part.strip() for part in value.split(",")):
+            raise ValueError("must be one or more audiences, with commas")
+        return value
+
+    @property
+    def jwt_audiences(self) -> list[str]:
+        """Whose tokens are accepted; people's tokens are for the first."""
+        return [part.strip() for part in self.jwt_audience.split(",")]
 
     @property
     def gateway_secrets(self) -> list[bytes]:

@@ -28,6 +28,8 @@ class Viewer:
     session_id: UUID | None = None
     version: int = 0
     client_id: str | None = None
+    # Whose own things a partner's program may read, as far as its scopes go.
+    acts_for: UUID | None = None
     ip: str | None = None
     user_agent: str | None = None
 
@@ -63,6 +65,22 @@ class Viewer:
     def may_see_private(self, user_id: UUID) -> bool:
         """Private fields of a user are visible to that user and to admins alone."""
         return self.is_admin or self.is_user(user_id)
+
+    def may_read_for(self, user_id: UUID, scope: str) -> bool:
+        """Whether the viewer may read what is that user's own: as may_see_private, or a partner.
+
+        A partner's program has to act for that very user. Raises Forbidden when only the scope is
+        missing.
+        """
+        if self.kind is not ViewerKind.PARTNER:
+            return self.may_see_private(user_id)
+        self.require_scope(scope)
+        return self.acts_for == user_id
+
+    def require_scope(self, scope: str) -> None:
+        """Refuse a partner without a scope; people are not bound by scopes. Raises Forbidden."""
+        if self.kind is ViewerKind.PARTNER and scope not in self.scopes:
+            raise Forbidden(f"This needs the scope {scope}.")
 
     def require_user(self) -> UUID:
         """The signed-in user's id. Raises Unauthenticated for everybody else."""

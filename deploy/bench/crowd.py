@@ -187,7 +187,7 @@ async def tokens(identity: IdentityRuntime, ids: Sequence[UUID], *roles: Role) -
         signer.sign(
             {
                 "iss": settings.jwt_issuer,
-                "aud": settings.jwt_audience,
+                "aud": settings.jwt_audiences[0],
                 "sub": str(user_id),
                 "roles": list(roles),
                 "scope": "",

@@ -88,7 +88,7 @@ class Handwritten:
         self._identity, self._learning = _pool(identity), _pool(learning)
         self._matching = _pool(matching)
         self._authenticator = Authenticator(
-            Jwks(identity.jwks_url), issuer=identity.jwt_issuer, audience=identity.jwt_audience
+            Jwks(identity.jwks_url), issuer=identity.jwt_issuer, audiences=identity.jwt_audiences
         )
 
     def app(self) -> Starlette:

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
-from deploy.bench import constancy, crowd, market, pipeline, queries, scale, slots, tables
+from deploy.bench import checks, constancy, crowd, market, pipeline, queries, scale, slots, tables
 from deploy.bench.meters import Statements
 from deploy.bench.questions import (
     Faces,
@@ -38,6 +38,7 @@ class Only(StrEnum):
     QUERIES = "queries"
     EVENTS = "events"
     SCALE = "scale"
+    CHECKS = "checks"
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,11 @@ def run(out: Console, progress: Console, *, plan: Plan, only: Only | None = None
     def show(part: str, message: str) -> None:
         progress.print(f"[dim]{part}: {message}[/]", highlight=False)
 
+    if plan.wants(Only.CHECKS, only):
+        out.print(checks.table(checks.measure()))
+        # It needs files alone, and no platform.
+        if only is Only.CHECKS:
+            return True
     with (
         tempfile.TemporaryDirectory(prefix="edtech-bench-") as folder,
         Platform(Path(folder), split=True, progress=show) as platform,

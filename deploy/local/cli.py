@@ -13,6 +13,7 @@ from deploy.local.platform import running_environment
 
 out = Console()
 err = Console(stderr=True)
+PARTS = "queries, events, scale or checks"
 local_app = typer.Typer(no_args_is_help=True, help="The whole platform on this machine.")
 
 
@@ -23,7 +24,7 @@ def demonstrate() -> None:
 
 def bench(
     quick: Annotated[bool, typer.Option(help="Small numbers, under a minute.")] = False,
-    only: Annotated[str | None, typer.Option(help="One part: queries, events or scale.")] = None,
+    only: Annotated[str | None, typer.Option(help=f"One part: {PARTS}.")] = None,
 ) -> None:
     """Measure queries and events on a platform of its own; fails when costs are not constant."""
     from deploy.bench import run as benchmarks  # here, since it loads the code of every subgraph
@@ -33,7 +34,7 @@ def bench(
         try:
             part = benchmarks.Only(only)
         except ValueError:
-            raise typer.BadParameter("is queries, events or scale", param_hint="--only") from None
+            raise typer.BadParameter(f"is {PARTS}", param_hint="--only") from None
     plan = benchmarks.QUICK if quick else benchmarks.Plan()
     if not benchmarks.run(out, err, plan=plan, only=part):
         raise typer.Exit(1)

@@ -7,12 +7,13 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 import yaml
 
+from deploy.local.contracts import ContractRouter, audiences, port_key, require_known
 from deploy.local.errors import LocalServiceError
 from deploy.local.ports import HOST, check_free, free_port, setting_of
 from deploy.local.process import ChildProcess, Progress, run, silent
@@ -21,6 +22,7 @@ from deploy.local.service import http_status
 from deploy.local.stack import Stack
 from deploy.local.supergraph import SupergraphServer
 from deploy.local.tools import ROOT
+from shared.contracts import PATH as CONTRACTS_FILE
 
 DEFAULT_PORTS = {
     "router": 4000,
@@ -56,14 +58,24 @@ class Platform:
         split: bool = False,
         settings: Mapping[str, str] | None = None,
         router_settings: Mapping[str, str] | None = None,
+        contracts: Sequence[str] = (),
         progress: Progress = silent,
     ) -> None:
-        """Without ports free ones are chosen; `settings` are added to the subgraphs' own."""
+        """Without ports free ones are chosen; `settings` are added to the subgraphs' own.
+
+        Each of `contracts` gets a router of its own; they are named in contracts.yaml, or in the
+        CONTRACTS_FILE of the settings.
+        """
+        self._contracts_file = Path((settings or {}).get("CONTRACTS_FILE", CONTRACTS_FILE))
+        require_known(contracts, self._contracts_file)
         self.directory = directory.absolute()
         self.progress = progress
         self.split = split
         given = dict(ports or {})
-        self.ports = {key: given.get(key) or free_port() for key in OWN}
+        own = [*OWN]
+        for name in contracts:
+            own += [port_key(name), f"{port_key(name)}_admin"]
+        self.ports = {key: given.get(key) or free_port() for key in own}
         self.stack = Stack(
             self.directory,
             ports=given,
@@ -87,8 +99,25 @@ class Platform:
             admin_port=self.ports["router_admin"],
             progress=progress,
         )
+        self.contract_routers = {name: self.contract_router(name) for name in contracts}
         roles = {"run": "Subgraphs"} if not split else {"serve": "APIs", "worker": "Workers"}
         self.processes = {role: self._process(role, title) for role, title in roles.items()}
+
+    def contract_router(self, name: str, contracts_file: Path | None = None) -> ContractRouter:
+        """A router of one contract, not started; its supergraph is `supergraph.file_of(name)`."""
+        key = port_key(name)
+        return ContractRouter(
+            self.directory,
+            name,
+            settings={
+                **self._router_environment(),
+                "SUPERGRAPH_URL": self.supergraph.url_of(name),
+                "CONTRACTS_FILE": str(contracts_file or self._contracts_file),
+            },
+            port=self.ports.get(key) or free_port(),
+            admin_port=self.ports.get(f"{key}_admin") or free_port(),
+            progress=self.progress,
+        )
 
     def _process(self, role: str, title: str) -> ChildProcess:
         admin = self.ports["worker_admin" if role == "worker" else "api_admin"]
@@ -116,10 +145,13 @@ class Platform:
             "SEAL_SECRET": self._secrets["seal"],
             "JWT_ISSUER": self.router_url,
             "JWKS_URL": f"{self.api_url}/identity/.well-known/jwks.json",
+            "JWT_AUDIENCE": audiences(self._contracts_file),
             "PUBLIC_URL": "http://localhost:3000",
             "DB_ADMIN_USER": "postgres",
             "IDENTITY_MASTER_KEY": self._secrets["identity_master_key"],
             "IDENTITY_MAIL_FROM": "EdTech <no-reply@edtech.example>",
+            # A receiver of webhooks may run beside it.
+            "IDENTITY_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
         }
         for name in _subgraphs():
             prefix = name.upper()
@@ -149,7 +181,8 @@ class Platform:
 
     def start(self) -> None:
         """Start everything; when a part cannot, none is left running. Raises LocalServiceError."""
-        check_free({setting_of(k): (_TITLES[k], p) for k, p in self.ports.items()})
+        wanted = {setting_of(k): (_TITLES.get(k, "Router"), p) for k, p in self.ports.items()}
+        check_free(wanted)
         try:
             self.stack.start()
             self.supergraph.start()
@@ -160,6 +193,8 @@ class Platform:
             self.wait_for_subgraphs()
             self.progress("Router", "starting")
             self.router.start()
+            for router in self.contract_routers.values():
+                router.start()
             self._write_state()
         except BaseException:
             self.stop()
@@ -170,6 +205,8 @@ class Platform:
         self.progress("Databases", "migrating")
         migrate = self._command("migrate")
         compose = self._command("schema", "compose", "--to", str(self.supergraph.file))
+        for name in self.contract_routers:
+            compose.command += ["--contract", name]
         for child in (migrate, compose):
             child.start()
         try:
@@ -215,7 +252,8 @@ class Platform:
     def stop(self) -> None:
         """Stop everything in the order of dependence; data stays."""
         (self.directory / STATE).unlink(missing_ok=True)
-        self.router.stop()
+        for router in (*self.contract_routers.values(), self.router):
+            router.stop()
         for process in self.processes.values():
             process.stop()
         self.supergraph.stop()
@@ -226,8 +264,9 @@ class Platform:
         for process in self.processes.values():
             if process.pid is None:
                 return f"{process.name} ended: {process.last_words()}"
-        if self.router.pid is None:
-            return f"Router ended: {self.router.last_words()}"
+        for router in (self.router, *self.contract_routers.values()):
+            if router.pid is None:
+                return f"{router.title} ended: {router.last_words()}"
         return self.stack.died()
 
     def __enter__(self) -> Self:

@@ -19,7 +19,7 @@ class Service:
 
     key: ClassVar[str]
     """The name of its module, folder, log and port setting."""
-    title: ClassVar[str]
+    title: str
     """The name that people read."""
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     start_timeout: ClassVar[float] = 60.0

@@ -1,6 +1,7 @@
-"""Serves the composed supergraph by URL, as a registry or an object store does in production."""
+"""Serves the composed supergraphs by URL, as a registry or an object store does in production."""
 
 import hashlib
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -8,10 +9,11 @@ from pathlib import Path
 from deploy.local.ports import HOST
 
 PATH = "/supergraph.graphql"
+CONTRACT = re.compile(r"/contracts/([a-z][a-z0-9-]*)\.graphql")
 
 
 class SupergraphServer:
-    """One file over HTTP with an ETag; a new content is served as soon as it is written."""
+    """The supergraph and those of contracts over HTTP with an ETag, each as it is written now."""
 
     def __init__(self, file: Path, port: int) -> None:
         self.file = file
@@ -19,16 +21,26 @@ class SupergraphServer:
         self._port = port
         self._server: ThreadingHTTPServer | None = None
 
+    def url_of(self, contract: str) -> str:
+        """Where the supergraph of a contract is."""
+        return self.url.removesuffix(PATH) + f"/contracts/{contract}.graphql"
+
+    def file_of(self, contract: str) -> Path:
+        """The file that is served as the supergraph of a contract."""
+        return self.file.parent / "contracts" / f"{contract}.graphql"
+
     def start(self) -> None:
         """Listen; requests are answered in threads of their own."""
-        file = self.file
+        file, file_of = self.file, self.file_of
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
+                contract = CONTRACT.fullmatch(self.path)
+                wanted = file_of(contract[1]) if contract else file if self.path == PATH else None
                 try:
-                    body = file.read_bytes() if self.path == PATH else None
+                    body = wanted.read_bytes() if wanted else None
                 except OSError:
                     body = None
                 etag = f'"{hashlib.sha256(body or b"").hexdigest()[:32]}"'

@@ -9,12 +9,17 @@ import { overLimit, refusal } from '../refusals.mjs';
  * HTTP calls are admitted before their body is read. WebSocket operations are admitted one by one,
  * and refused with a result: throwing there would close the socket with all its subscriptions.
  */
-export function useAdmission({ config, authenticate, rateLimiter, findDocument }) {
+export function useAdmission({ config, authenticate, rateLimiter, partners, findDocument }) {
+  // A contract's router lets in partners alone, each with quotas of its own.
+  const admit = partners
+    ? partners.admit
+    : (call, setHeader) => rateLimiter.take(rateKey(call), { setHeader });
+
   return {
     async onRequestParse({ serverContext, request, setRequestParser }) {
       const { call, req, res } = serverContext;
       await authenticate(call, req.headers.authorization);
-      await rateLimiter.take(rateKey(call), (name, value) => res.setHeader(name, value));
+      await admit(call, (name, value) => res.setHeader(name, value));
       const isPost = request.method === 'POST';
       setRequestParser(async () =>
         isPost ? parseJson(await readBody(req, config.limits.bodyBytes)) : parseUrl(req.url),
@@ -29,7 +34,7 @@ export function useAdmission({ config, authenticate, rateLimiter, findDocument }
             throw overLimit('MAX_SUBSCRIPTIONS_PER_SOCKET', subscriptions, context.openOperations);
           }
           await authenticate(call, context.offeredAuthorization);
-          await rateLimiter.take(rateKey(call));
+          await admit(call);
         }
         const query = findDocument(params, call);
         const { variables, operationName } = checked(params);

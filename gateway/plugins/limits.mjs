@@ -6,13 +6,15 @@ import {
   TokenKind,
   getNamedType,
   getNullableType,
+  getVariableValues,
   isCompositeType,
   isListType,
   isObjectType,
   parse,
 } from 'graphql';
 
-import { overLimit } from '../refusals.mjs';
+import { IntrospectionAloneRule } from '../introspection.mjs';
+import { overLimit, refusal } from '../refusals.mjs';
 
 // What a list is taken to hold when the operation does not say.
 const DEFAULT_LIST_SIZE = 10;
@@ -20,17 +22,23 @@ const PAGE_ARGUMENTS = new Set(['first', 'last']);
 // Through these the rows of a connection are reached, so they do not multiply a second time.
 const CONNECTION_LISTS = new Set(['edges', 'nodes']);
 
-/** Refuse documents above the limits; the message and `extensions.limit` name the limit. */
-export function useLimits({ limits, introspection }) {
+/**
+ * Refuse documents above the limits; the message and `extensions.limit` name the limit. A contract
+ * has limits of its own. What a document costs is left with its call.
+ */
+export function useLimits({ config, contract }) {
+  const { introspection } = config;
+  const limitsNow = () => ({ ...config.limits, ...contract?.current()?.sizes });
+
   return {
     onParse({ setParseFn }) {
       setParseFn((source, options) => {
-        countTokens(source, limits.tokens);
+        countTokens(source, config.limits.tokens);
         return parse(source, options);
       });
     },
     onValidate({ addValidationRule, params, context }) {
-      if (!introspection) addValidationRule(NoSchemaIntrospectionCustomRule);
+      addValidationRule(introspection ? IntrospectionAloneRule : NoSchemaIntrospectionCustomRule);
       // Sizes depend on variables, and results of validation rules are cached per document: hence
       // this runs afterwards, every time, on documents known to be valid (so without cycles).
       return ({ valid }) => {
@@ -38,10 +46,25 @@ export function useLimits({ limits, introspection }) {
         const { schema, documentAST: document } = params;
         const { variables, operationName } = context.params;
         const operation = findOperation(document, operationName);
-        if (operation) checkOperation({ schema, document, operation, variables, limits });
+        if (!operation) return;
+        // The executor reads variables by the supergraph, which knows what the contract hides.
+        if (contract) checkVariables({ schema, operation, variables });
+        const limits = limitsNow();
+        const size = checkOperation({ schema, document, operation, variables, limits });
+        context.call.cost = size.cost;
       };
     },
   };
+}
+
+function checkVariables({ schema, operation, variables }) {
+  const { errors } = getVariableValues(
+    schema,
+    operation.variableDefinitions ?? [],
+    variables ?? {},
+    { maxErrors: 1 },
+  );
+  if (errors) throw refusal('INVALID_INPUT', errors[0].message, { status: 400 });
 }
 
 function countTokens(source, max) {
@@ -61,7 +84,10 @@ function findOperation(document, name) {
   return name ? operations.find((o) => o.name?.value === name) : operations[0];
 }
 
-/** Throw the first limit that one operation passes; fragments count wherever they are used. */
+/**
+ * The size of one operation; throws the first limit that it passes. Fragments count wherever they
+ * are used.
+ */
 export function checkOperation({ schema, document, operation, variables, limits }) {
   const fragments = new Map(
     document.definitions
@@ -151,7 +177,7 @@ export function checkOperation({ schema, document, operation, variables, limits 
   }
 
   const root = schema.getRootType(operation.operation);
-  if (!root) return;
+  if (!root) return NOTHING;
   const found = sizeOfSelections(operation.selectionSet, root, false);
   found.directives += operation.directives?.length ?? 0;
   const checks = [
@@ -163,6 +189,7 @@ export function checkOperation({ schema, document, operation, variables, limits 
   for (const [name, max, value] of checks) {
     if (value > max) throw overLimit(name, max, value);
   }
+  return found;
 }
 
 const NOTHING = Object.freeze({ cost: 0, depth: 0, aliases: 0, directives: 0 });

@@ -56,6 +56,8 @@ class EnrollmentEvent(Event):
     enrollment_id: UUID
     course_id: UUID
     student_id: UUID
+    # Whose course it is; None in events of older releases.
+    tutor_id: UUID | None = None
 
 
 class EnrollmentActivated(EnrollmentEvent):

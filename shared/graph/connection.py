@@ -4,12 +4,15 @@ from typing import Annotated, Any, Generic, Self, TypeVar
 
 import strawberry
 
+from shared.graph.tags import PUBLIC
 from shared.pages import Page, PageRequest
 
 T = TypeVar("T")
 
 
-@strawberry.federation.type(shareable=True, description="Where a page lies within its list.")
+@strawberry.federation.type(
+    shareable=True, description="Where a page lies within its list.", tags=[PUBLIC]
+)
 class PageInfo:
     has_next_page: bool = strawberry.field(description="Whether more follows this page.")
     has_previous_page: bool = strawberry.field(description="Whether something precedes this page.")

@@ -7,10 +7,12 @@ from enum import Enum
 from typing import Any
 
 import strawberry
+from strawberry.federation.schema_directives import Tag
 from strawberry.types.enum import EnumValue, StrawberryEnumDefinition
 from strawberry.types.field import StrawberryField
 
 from shared.errors import DomainError
+from shared.graph.tags import PUBLIC
 
 
 @strawberry.enum(description="Why something was refused; each subgraph adds its own codes.")
@@ -19,7 +21,9 @@ class ProblemCode(Enum):
 
 
 @strawberry.federation.type(
-    shareable=True, description="A refusal that the caller can understand and mend."
+    shareable=True,
+    description="A refusal that the caller can understand and mend.",
+    tags=[PUBLIC],
 )
 class Problem:
     code: ProblemCode = strawberry.field(description="What was refused, for programs.")
@@ -48,8 +52,8 @@ def _error_classes(subgraph: str) -> Iterator[type[DomainError]]:
             yield error
 
 
-def _codes(subgraph: str) -> dict[str, str]:
-    """Codes with their descriptions. Raises TypeError when two errors claim one code."""
+def _codes(subgraph: str) -> dict[str, EnumValue]:
+    """The codes as clients see them. Raises TypeError when two errors claim one code."""
     owners: dict[str, type[DomainError]] = {}
     for error in _error_classes(subgraph):
         # An error without a code of its own speaks with the one above it, and does not explain it.
@@ -58,7 +62,18 @@ def _codes(subgraph: str) -> dict[str, str]:
         known = owners.setdefault(error.code, error)
         if known is not error:
             raise TypeError(f"{error.__name__} and {known.__name__} both have {error.code}")
-    return {code: (error.__doc__ or "").split("\n", 1)[0] for code, error in owners.items()}
+    return {code: _value(error) for code, error in owners.items()}
+
+
+def _value(error: type[DomainError]) -> EnumValue:
+    if error is DomainError:
+        text = "Something unexpected went wrong; it was logged under the request's id."
+    else:
+        text = (error.__doc__ or "").split("\n", 1)[0]
+    # A partner who may be refused sees the general codes, not what else the platform can do.
+    general = error is DomainError or DomainError in error.__bases__
+    tags = [Tag(name=PUBLIC)] if general else []
+    return EnumValue(name=error.code, value=error.code, description=text, directives=tags)
 
 
 @contextmanager
@@ -69,11 +84,7 @@ def problem_codes_of(subgraph: str) -> Iterator[None]:
     """
     definition: StrawberryEnumDefinition = ProblemCode.__strawberry_definition__  # type: ignore[attr-defined]
     before = definition.values
-    codes = _codes(subgraph)
-    codes["INTERNAL"] = "Something unexpected went wrong; it was logged under the request's id."
-    definition.values = [
-        EnumValue(name=code, value=code, description=text) for code, text in sorted(codes.items())
-    ]
+    definition.values = [value for _, value in sorted(_codes(subgraph).items())]
     try:
         yield
     finally:

@@ -7,7 +7,10 @@ from typing import Any, NewType
 
 import strawberry
 from graphql import GraphQLError
+from strawberry.federation.schema_directives import Tag
 from strawberry.types.scalar import ScalarDefinition
+
+from shared.graph.tags import PUBLIC
 
 MinorUnits = NewType("MinorUnits", int)
 Currency = NewType("Currency", str)
@@ -73,12 +76,14 @@ SCALARS: dict[object, ScalarDefinition] = {
         description="A whole number of a currency's smallest units, within ±(2^53 - 1).",
         serialize=_checked(_minor_units),
         parse_value=_minor_units,
+        directives=[Tag(name=PUBLIC)],
     ),
     Currency: strawberry.scalar(
         name="Currency",
         description="An ISO 4217 currency code, such as USD.",
         serialize=_checked(_currency),
         parse_value=_currency,
+        directives=[Tag(name=PUBLIC)],
     ),
     datetime: strawberry.scalar(
         name="DateTime",
@@ -86,12 +91,15 @@ SCALARS: dict[object, ScalarDefinition] = {
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=_write_date_time,
         parse_value=_date_time,
+        directives=[Tag(name=PUBLIC)],
     ),
 }
 
 
 @strawberry.federation.type(
-    shareable=True, description="An amount of money in whole minor units; never a float."
+    shareable=True,
+    description="An amount of money in whole minor units; never a float.",
+    tags=[PUBLIC],
 )
 class Money:
     amount: MinorUnits = strawberry.field(description="In minor units: 1999 is 19.99 USD.")

@@ -21,6 +21,7 @@ from shared.graph.limits import MAX_TOKENS, ShapeLimits
 from shared.graph.masking import mask
 from shared.graph.problem import Problem, ProblemHandler, problem_codes_of
 from shared.graph.scalars import SCALARS
+from shared.graph.tags import spread_tags
 
 # A bare pointer to an entity of another subgraph, to which nothing is added here.
 REFERENCE = Key(fields=FieldSet("id"), resolvable=False)
@@ -125,7 +126,7 @@ def build_schema(
 ) -> Schema:
     """The schema of one subgraph, with the platform's scalars, problem codes and limits."""
     with problem_codes_of(subgraph):
-        return Schema(
+        schema = Schema(
             subgraph,
             query=query,
             mutation=mutation,
@@ -135,3 +136,5 @@ def build_schema(
             federation_version=FEDERATION_VERSION,
             config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
         )
+    spread_tags(schema)
+    return schema

@@ -1,6 +1,8 @@
 """Settings of identity."""
 
 import re
+from ipaddress import ip_network
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from cryptography.fernet import Fernet
@@ -8,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, Field, SecretStr, field_validat
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from shared.config import SubgraphSettings
+from shared.contracts import PATH
 
 
 class Rate(NamedTuple):
@@ -67,6 +70,9 @@ class Settings(SubgraphSettings):
     password_threads: int = Field(2, ge=1, le=64)
 
     access_token_seconds: int = Field(600, ge=30, le=600)
+    # With the leeway of those who check it, a token of a partner ends within a minute.
+    partner_token_seconds: int = Field(50, ge=10, le=55)
+    contracts_file: Path = Field(PATH, validation_alias="CONTRACTS_FILE")
     refresh_token_days: int = Field(30, ge=1)
     session_days: int = Field(180, ge=1)
     # How long the loser of two simultaneous refreshes is a mistake and not a theft.
@@ -91,6 +97,13 @@ class Settings(SubgraphSettings):
     mail_attempts: int = Field(8, ge=1, le=20)
     mail_timeout_seconds: float = Field(10, gt=0, le=60)
 
+    # For one try to deliver a webhook, from resolving the name to the last byte that is read.
+    webhook_timeout_seconds: float = Field(10, gt=0, le=30)
+    # An endpoint that took nothing for so long is disabled.
+    webhook_disable_hours: int = Field(72, ge=1)
+    # Networks that webhooks may be sent to though they are not public: for development and tests.
+    webhook_allowed_networks: Words = ()
+
     # JSON: {"google": {"issuer": "https://accounts.google.com", "client_id": …}}
     providers: dict[str, Provider] = Field(default_factory=dict)
     # Where the web app may be sent back to after a provider's page.
@@ -106,6 +119,7 @@ class Settings(SubgraphSettings):
     limit_password_user: Limit = Rate(10, 300)  # a signed-in user's own password or code
     limit_refresh_ip: Limit = Rate(600, 300)
     limit_oauth_ip: Limit = Rate(120, 60)
+    limit_webhook_tests: Limit = Rate(10, 60)  # messages without an event, per program
 
     @field_validator("master_key")
     @classmethod
@@ -115,6 +129,16 @@ class Settings(SubgraphSettings):
                 Fernet(key.strip())
             except ValueError:
                 raise ValueError("needs Fernet keys: 32 bytes in URL-safe base64") from None
+        return value
+
+    @field_validator("webhook_allowed_networks")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            try:
+                ip_network(each)
+            except ValueError:
+                raise ValueError("needs networks with commas, such as 127.0.0.0/8") from None
         return value
 
     @property

@@ -24,6 +24,7 @@ from subgraphs.identity.runtime import IdentityRuntime
 from subgraphs.identity.service import keys, partners, sessions, social
 
 JWKS_SECONDS = 300
+AUDIT_SECONDS = 60
 NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 _STATUS = {"RATE_LIMITED": 429, "UNAVAILABLE": 503, "TIMEOUT": 503}
 
@@ -151,6 +152,26 @@ def _client_credentials(request: Request, form: dict[str, str]) -> tuple[str, st
     return client_id, secret
 
 
+def _require_client_credentials(form: dict[str, str]) -> None:
+    if "grant_type" not in form:
+        raise OauthError("invalid_request", "grant_type is missing.")
+    if form["grant_type"] != "client_credentials":
+        raise OauthError("unsupported_grant_type", "Only client_credentials is supported.")
+
+
+async def _note(request: Request, refused: partners.TokenRefused) -> None:
+    """Audit a refusal of a known client, each reason at most once a minute."""
+    runtime = _runtime(request)
+    if refused.client_id is None:
+        return
+    key = f"refused:{refused.client_id}:{refused.reason}"
+    if await runtime.cache.get(key) is not None:
+        return
+    await runtime.cache.set(key, b"1", seconds=AUDIT_SECONDS)
+    async with runtime.database.write() as session:
+        partners.record_refusal(session, refused, viewer=_viewer(request))
+
+
 @answering
 async def token(request: Request) -> Response:
     """Client credentials for an access token (RFC 6749, section 4.4)."""
@@ -158,17 +179,17 @@ async def token(request: Request) -> Response:
     await _limit(request, "oauth", runtime.settings.limit_oauth_ip)
     form = await _form(request)
     client_id, secret = _client_credentials(request, form)
-    async with runtime.database.read() as session:
-        client = await partners.authenticate(session, client_id=client_id, secret=secret)
-    if client is None:
-        raise OauthError("invalid_client", "The client or its secret is wrong.", status=401)
-    if "grant_type" not in form:
-        raise OauthError("invalid_request", "grant_type is missing.")
-    if form["grant_type"] != "client_credentials":
-        raise OauthError("unsupported_grant_type", "Only client_credentials is supported.")
-    scopes = partners.granted_scopes(client, form.get("scope"))
-    if scopes is None:
-        raise OauthError("invalid_scope", "The client may not have these scopes.")
+    try:
+        async with runtime.database.read() as session:
+            client = await partners.authenticate(
+                session, settings=runtime.settings, client_id=client_id, secret=secret
+            )
+        _require_client_credentials(form)
+        scopes = partners.grant_scopes(client, runtime.settings, form.get("scope"))
+    except partners.TokenRefused as refused:
+        await _note(request, refused)
+        status = 401 if refused.error == "invalid_client" else 400
+        raise OauthError(refused.error, refused.message, status=status) from None
     signer = await runtime.keyring.signer()
     access, lasts = partners.access_token(signer, runtime.settings, client, scopes)
     return _json(
@@ -186,7 +207,7 @@ async def token(request: Request) -> Response:
 async def revoke(request: Request) -> Response:
     """End the session of a refresh or access token; holding it is enough (RFC 7009).
 
-    Partners' tokens belong to no session and end by themselves within minutes. A token that means
+    Partners' tokens belong to no session and end by themselves within a minute. A token that means
     nothing is answered like one that did.
     """
     runtime = _runtime(request)

@@ -1,8 +1,8 @@
-"""What identity holds open: password threads, signing keys, the mail server, OpenID providers."""
+"""What identity holds open: password threads, signing keys, and other people's systems."""
 
 from shared.runtime import Runtime
 from subgraphs.identity.config import Settings
-from subgraphs.identity.ports import MailServer, OpenIdProviders
+from subgraphs.identity.ports import MailServer, OpenIdProviders, WebhookSender
 from subgraphs.identity.service.keys import Keyring
 from subgraphs.identity.service.mails import Post
 from subgraphs.identity.service.passwords import Hasher
@@ -21,6 +21,7 @@ class IdentityRuntime(Runtime):
         self.post = Post(settings, self.vault)
         self.mail_server = MailServer(settings)
         self.providers = OpenIdProviders(settings)
+        self.webhooks = WebhookSender(settings)
         self.keyring = Keyring(
             settings, self.vault, read=self.database.read, write=self.database.write
         )

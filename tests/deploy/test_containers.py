@@ -6,6 +6,8 @@ import sys
 import yaml
 
 from deploy import kubernetes
+from deploy.local.contracts import audiences
+from schema.contracts import contracts
 from schema.registry import ROOT, names
 
 
@@ -26,6 +28,32 @@ def test_every_subgraph_has_api_worker_migration_and_a_closed_door() -> None:
     assert router_only["from"] == [
         {"podSelector": {"matchLabels": {"app": "edtech", "role": "router"}}}
     ]
+
+
+def test_every_contract_of_partners_has_a_router_of_its_own() -> None:
+    found = list(kubernetes.manifests("image:1", "router:1", copies=2))
+    deployments = {m["metadata"]["name"]: m["spec"] for m in found if m["kind"] == "Deployment"}
+    services = {
+        m["metadata"]["name"]: m["spec"]["selector"] for m in found if m["kind"] == "Service"
+    }
+    routers = [name for name in deployments if name.startswith("router")]
+    partners = [name for name, each in contracts().items() if each.for_partners]
+    assert routers == ["router", *(f"router-{name}" for name in partners)]
+    for name in routers:
+        labels = deployments[name]["template"]["metadata"]["labels"]
+        assert [s for s, selector in services.items() if selector.items() <= labels.items()] == [
+            name
+        ]
+    [container] = deployments["router-partner-lms"]["template"]["spec"]["containers"]
+    given = {each["name"]: each for each in container["env"]}
+    assert given["CONTRACT"]["value"] == "partner-lms"
+    key = given["SUPERGRAPH_URL"]["valueFrom"]["configMapKeyRef"]["key"]
+    assert key == "SUPERGRAPH_URL_PARTNER_LMS"
+
+
+def test_compose_accepts_the_tokens_of_every_contract() -> None:
+    compose = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())
+    assert compose["services"]["subgraphs"]["environment"]["JWT_AUDIENCE"] == audiences()
 
 
 def test_manifests_carry_no_secret_value() -> None:

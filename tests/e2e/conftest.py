@@ -20,6 +20,8 @@ GENEROUS = {
     "IDENTITY_LIMIT_REFRESH_IP": "100000/300",
     "IDENTITY_LIMIT_MAIL_IP": "100000/3600",
     "IDENTITY_ARGON2_MEMORY_KIB": "1024",
+    # Partners' servers are on this machine.
+    "IDENTITY_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
 }
 
 

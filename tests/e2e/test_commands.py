@@ -15,10 +15,12 @@ from shared.kafka import Outgoing, Producer
 from tests.e2e.client import Client, eventually
 
 
-def edtech(platform: Platform, *arguments: str) -> subprocess.CompletedProcess[str]:
+def edtech(
+    platform: Platform, *arguments: str, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "deploy", *arguments],
-        env=platform.env | {"COLUMNS": "250"},
+        env=(env or platform.env) | {"COLUMNS": "250"},
         cwd=ROOT,
         capture_output=True,
         text=True,

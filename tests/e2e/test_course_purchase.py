@@ -32,13 +32,13 @@ COURSE = """query($id: ID!) {
   } }"""
 
 
-def course_for_sale(market: Market, tutor: Client, *, seats: int) -> str:
-    """A published course at 99.99 dollars with ten units."""
+def course_for_sale(market: Market, tutor: Client, *, seats: int, price: int = 9999) -> str:
+    """A published course, at 99.99 dollars unless said otherwise, with one unit."""
     given = {
         "title": f"Accordion {secrets.token_hex(4)}",
         "durationMinutes": 90,
         "maxStudents": seats,
-        "price": {"amount": 9999, "currency": "USD"},
+        "price": {"amount": price, "currency": "USD"},
     }
     course = tutor.act(CREATE, input=given)
     assert course["__typename"] == "Course", course

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from deploy.dev import first_query
+from deploy.local.contracts import DEFAULT, default_ports
 from deploy.local.platform import DEFAULT_PORTS
 from deploy.local.ports import free_port, setting_of
 from deploy.local.tools import ROOT
@@ -29,7 +30,8 @@ def block(language: str) -> str:
 
 @pytest.fixture
 def environment_of_a_newcomer(tmp_path: Path) -> dict[str, str]:
-    ports = {setting_of(key): str(free_port()) for key in DEFAULT_PORTS}
+    keys = DEFAULT_PORTS | default_ports([DEFAULT])
+    ports = {setting_of(key): str(free_port()) for key in keys}
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return kept | ports | {"EDTECH_FOLDER": str(tmp_path / "local")}
 

@@ -28,11 +28,13 @@ GATEWAY = tools.ROOT / "gateway"
 PATIENCE = 20.0
 
 
-def compose(subgraphs: list[dict[str, str]]) -> dict[str, Any]:
+def compose(
+    subgraphs: list[dict[str, str]], contracts: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Run compose.mjs as the checker does."""
     done = subprocess.run(
         [tools.node(), GATEWAY / "compose.mjs"],
-        input=json.dumps({"subgraphs": subgraphs}),
+        input=json.dumps({"subgraphs": subgraphs, "contracts": contracts or {}}),
         capture_output=True,
         text=True,
         check=True,
@@ -284,7 +286,7 @@ subgraphs:
   users:
     url: {url}/users/graphql
     public:
-      - {{ method: [GET], path: /.well-known/jwks.json }}
+      - {{ method: [GET], path: /.well-known/jwks.json, partners: true }}
       - {{ method: [GET, POST], path: "/hooks/{{provider}}/in" }}
   courses:
     url: {url}/courses/graphql

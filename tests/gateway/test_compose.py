@@ -1,5 +1,7 @@
 """compose.mjs: errors are data that name their subgraph, and the output is deterministic."""
 
+from typing import Any
+
 from graphql import build_schema
 
 from tests.gateway.support import Backend, compose
@@ -57,3 +59,28 @@ def test_text_that_is_no_graphql_is_an_error_of_its_subgraph() -> None:
     [error] = result["errors"]
     assert error["code"] == "INVALID_GRAPHQL"
     assert error["subgraph"] == "broken"
+
+
+def test_composition_of_a_contract_reports_like_any_other() -> None:
+    head = (
+        'extend schema @link(url: "https://specs.apollo.dev/federation/v2.9",'
+        ' import: ["@key", "@tag"])'
+    )
+    sdl = f"""{head}
+    type Query {{ a(x: Int!): Thing @tag(name: "part") b: Int }}
+    type Thing {{ id: ID }}"""
+    subgraph = {"name": "one", "url": "http://one/graphql", "sdl": sdl}
+
+    def part(*include: str) -> Any:
+        contract = {"include": list(include), "exclude": []}
+        return compose([subgraph], contracts={"part": contract})["contracts"]["part"]
+
+    codes = {error["code"] for error in part("part")["errors"]}
+    # A required argument and a type that the contract does not have.
+    assert codes == {"REQUIRED_INACCESSIBLE", "REFERENCED_INACCESSIBLE"}
+    assert part("part")["supergraphSdl"] is None
+    [unknown] = part("nothing")["errors"]
+    assert unknown == {
+        "code": "UNKNOWN_TAG",
+        "message": 'Nothing in the graph has the tag "nothing".',
+    }

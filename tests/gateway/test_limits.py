@@ -217,3 +217,23 @@ async def test_introspection_and_suggestions_only_in_development(
     assert (await development.ask(query)).json()["data"]["__schema"]["queryType"]["name"] == "Query"
     suggestion = only_error(await development.ask("{ courseTitel }"))
     assert 'Did you mean "courseTitle"?' in suggestion["message"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        '{ __type(name: "User") { name } courseTitle }',
+        "{ courseTitle __schema { queryType { name } } }",
+        "{ ...Both } fragment Both on Query { __schema { queryType { name } } courseTitle }",
+        "{ ... on Query { __schema { queryType { name } } } }",
+    ],
+)
+async def test_questions_about_the_schema_stand_alone(development: Router, query: str) -> None:
+    error = only_error(await development.ask(query))
+    assert error["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+    assert "in an operation of their own" in error["message"]
+
+
+async def test_schema_may_be_asked_for_beside_a_typename(development: Router) -> None:
+    answer = await development.ask("{ __typename a: __schema { queryType { name } } }")
+    assert answer.json() == {"data": {"__typename": "Query", "a": {"queryType": {"name": "Query"}}}}

@@ -31,7 +31,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def authenticator(jwks: Jwks) -> Authenticator:
-    return Authenticator(jwks, issuer=ISSUER, audience="graph")
+    return Authenticator(jwks, issuer=ISSUER, audiences=["graph"])
 
 
 async def test_signature_is_verified_once_and_each_token_gives_its_own_viewer(

@@ -15,6 +15,7 @@ import psycopg
 from psycopg import sql
 
 from deploy import provision
+from deploy.local.contracts import audiences
 from deploy.local.stack import Stack, temporary_stack
 from schema.registry import load_subgraph, names
 from shared.config import load
@@ -46,6 +47,7 @@ def platform_environment(services: Stack) -> dict[str, str]:
         "GATEWAY_SECRET": SECRET,
         "SEAL_SECRET": SEAL_SECRET,
         "JWT_ISSUER": ISSUER,
+        "JWT_AUDIENCE": audiences(),
         "JWKS_URL": "http://127.0.0.1:9/jwks.json",
         "PUBLIC_URL": PUBLIC_URL,
         "DB_ADMIN_USER": "postgres",

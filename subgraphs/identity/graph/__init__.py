@@ -14,11 +14,19 @@ from subgraphs.identity.graph.registration import RegistrationMutations
 from subgraphs.identity.graph.sessions import SessionMutations, SessionQueries
 from subgraphs.identity.graph.social import SocialMutations, SocialQueries
 from subgraphs.identity.graph.users import UserMutations, UserQueries
+from subgraphs.identity.graph.webhook_operations import WebhookMutations
+from subgraphs.identity.graph.webhooks import WebhookQueries
 
 
 @strawberry.type(description="What can be asked.")
 class Query(
-    UserQueries, SessionQueries, SocialQueries, ConsentQueries, PartnerQueries, AuditQueries
+    UserQueries,
+    SessionQueries,
+    SocialQueries,
+    ConsentQueries,
+    PartnerQueries,
+    AuditQueries,
+    WebhookQueries,
 ):
     pass
 
@@ -34,6 +42,7 @@ class Mutation(
     UserMutations,
     ConsentMutations,
     PartnerMutations,
+    WebhookMutations,
 ):
     pass
 

@@ -49,7 +49,9 @@ class AuditEntry:
 
 @strawberry.type
 class AuditQueries:
-    @strawberry.field(description="What was done, newest first; for admins.")
+    @strawberry.federation.field(
+        description="What was done, newest first; for admins.", tags=["admin"]
+    )
     async def audit_log(
         self,
         info: Info,

@@ -24,8 +24,16 @@ class OauthClient:
     name: str = strawberry.field(description="Whose program it is.")
     contract: str = strawberry.field(description="The contract that its tokens are for.")
     scopes: list[str] = strawberry.field(description="What its tokens may do.")
+    acts_for: strawberry.ID | None = strawberry.field(
+        description="The account whose own things it may read, as far as its scopes go."
+    )
+    contact: str | None = strawberry.field(description="The address for notices.")
     created_at: datetime = strawberry.field(description="When it was registered.")
     revoked_at: datetime | None = strawberry.field(description="When it was closed.")
+
+    @strawberry.field(description="How many secrets are valid: two while one is replaced.")
+    async def valid_secrets(self, info: Info) -> int:
+        return await info.context.loader(partners.count_secrets).load(UUID(self.id))
 
     @classmethod
     def of(cls, row: models.OauthClient) -> Self:
@@ -35,6 +43,8 @@ class OauthClient:
             name=row.name,
             contract=row.contract,
             scopes=list(row.scopes),
+            acts_for=None if row.acts_for is None else strawberry.ID(str(row.acts_for)),
+            contact=row.contact,
             created_at=row.created_at,
             revoked_at=row.revoked_at,
         )
@@ -52,12 +62,28 @@ class OauthClientSecret:
 class CreateOauthClientInput:
     name: str = strawberry.field(description="1 to 200 characters.")
     contract: str = strawberry.field(description="The contract of the graph that it may use.")
-    scopes: list[str] = strawberry.field(description="Such as courses:read; at most 50.")
+    scopes: list[str] = strawberry.field(description="Scopes of the contract; the first is needed.")
+    acts_for: strawberry.ID | None = strawberry.field(
+        default=None, description="An account whose own things it may read; none without."
+    )
+    contact: str | None = strawberry.field(default=None, description="An address for notices.")
+
+    def to_application(self) -> partners.Application:
+        """As the service takes it."""
+        return partners.Application(
+            name=self.name,
+            contract=self.contract,
+            scopes=self.scopes,
+            acts_for=parse_id(self.acts_for, field="actsFor") if self.acts_for else None,
+            contact=self.contact,
+        )
 
 
 @strawberry.type
 class PartnerQueries:
-    @strawberry.field(description="Partners' programs, newest first; for admins.")
+    @strawberry.federation.field(
+        description="Partners' programs, newest first; for admins.", tags=["admin"]
+    )
     async def oauth_clients(
         self,
         info: Info,
@@ -74,7 +100,9 @@ class PartnerQueries:
 
 @strawberry.type
 class PartnerMutations:
-    @strawberry.mutation(description="Register a partner's program; for admins.")
+    @strawberry.federation.mutation(
+        description="Register a partner's program; for admins.", tags=["admin"]
+    )
     async def create_oauth_client(
         self,
         info: Info,
@@ -84,7 +112,7 @@ class PartnerMutations:
         OauthClientSecret | Problem,
         result_of("createOauthClient"),
     ]:
-        viewer = info.context.viewer
+        viewer, application = info.context.viewer, input.to_application()
         secret: str | None = None
         async with info.context.write() as session:
 
@@ -93,9 +121,8 @@ class PartnerMutations:
                 issued = await partners.create(
                     session,
                     viewer=viewer,
-                    name=input.name,
-                    contract=input.contract,
-                    scopes=input.scopes,
+                    settings=info.context.runtime.settings,
+                    application=application,
                 )
                 secret = issued.secret
                 return issued.client.id
@@ -106,11 +133,17 @@ class PartnerMutations:
             client = await partners.get(session, viewer=viewer, client_id=client_id)
         return OauthClientSecret(client=OauthClient.of(client), secret=secret)
 
-    @strawberry.mutation(
-        description="A new secret; the present one works for a day more. For admins."
+    @strawberry.federation.mutation(
+        description="A new secret; the present one works for a while more. For admins.",
+        tags=["admin"],
     )
     async def rotate_oauth_client_secret(
-        self, info: Info, client_id: ClientId
+        self,
+        info: Info,
+        client_id: ClientId,
+        overlap_hours: Annotated[
+            int, strawberry.argument(description="How long the present one works, at most 168.")
+        ] = partners.OVERLAP_HOURS,
     ) -> Annotated[
         OauthClientSecret | Problem,
         result_of("rotateOauthClientSecret"),
@@ -120,10 +153,13 @@ class PartnerMutations:
                 session,
                 viewer=info.context.viewer,
                 client_id=parse_id(client_id, field="clientId"),
+                overlap_hours=overlap_hours,
             )
         return OauthClientSecret(client=OauthClient.of(issued.client), secret=issued.secret)
 
-    @strawberry.mutation(description="Close a partner's program; for admins.")
+    @strawberry.federation.mutation(
+        description="Close a partner's program; for admins.", tags=["admin"]
+    )
     async def revoke_oauth_client(
         self, info: Info, client_id: ClientId
     ) -> Annotated[

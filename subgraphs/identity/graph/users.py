@@ -179,7 +179,7 @@ class UserQueries:
     async def user(self, info: Info, id: UserId) -> User | None:
         return await User.load(info, id)
 
-    @strawberry.field(description="Users, newest first; for admins.")
+    @strawberry.federation.field(description="Users, newest first; for admins.", tags=["admin"])
     async def users(
         self,
         info: Info,
@@ -220,7 +220,7 @@ class UserMutations:
             row = await profile.update(session, viewer=viewer, changes=input.changes())
         return User.of(row, viewer)
 
-    @strawberry.mutation(description="Give a user a role; for admins.")
+    @strawberry.federation.mutation(description="Give a user a role; for admins.", tags=["admin"])
     async def set_role(
         self,
         info: Info,
@@ -237,7 +237,9 @@ class UserMutations:
             )
         return User.of(row, viewer)
 
-    @strawberry.mutation(description="Take a role from a user; for admins.")
+    @strawberry.federation.mutation(
+        description="Take a role from a user; for admins.", tags=["admin"]
+    )
     async def remove_role(
         self,
         info: Info,
@@ -254,7 +256,9 @@ class UserMutations:
             )
         return User.of(row, viewer)
 
-    @strawberry.mutation(description="Close an account for now; for admins.")
+    @strawberry.federation.mutation(
+        description="Close an account for now; for admins.", tags=["admin"]
+    )
     async def suspend_user(
         self,
         info: Info,
@@ -277,7 +281,9 @@ class UserMutations:
             )
         return User.of(row, viewer)
 
-    @strawberry.mutation(description="Open a suspended account again; for admins.")
+    @strawberry.federation.mutation(
+        description="Open a suspended account again; for admins.", tags=["admin"]
+    )
     async def restore_user(
         self, info: Info, user_id: UserId
     ) -> Annotated[

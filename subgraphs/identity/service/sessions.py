@@ -66,7 +66,7 @@ def access_token(signer: Signer, settings: Settings, opened: Opened) -> tuple[st
     expires_at = now + settings.access_token_seconds
     claims: dict[str, Any] = {
         "iss": settings.jwt_issuer,
-        "aud": settings.jwt_audience,
+        "aud": settings.jwt_audiences[0],
         "sub": str(opened.user.id),
         "roles": list(opened.user.roles),
         "scope": "",

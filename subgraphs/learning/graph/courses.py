@@ -42,6 +42,7 @@ LazyEntry = Annotated["WaitlistEntry", strawberry.lazy("subgraphs.learning.graph
 described_enum(
     models.CourseStatus,
     "Where a course is in its life.",
+    tags=["course"],
     DRAFT="Visible to its tutor and admins alone.",
     PUBLISHED="Can be found, and takes students.",
     ARCHIVED="Takes no new students; those it has go on.",
@@ -49,6 +50,7 @@ described_enum(
 described_enum(
     models.CourseLevel,
     "What a course expects of its students.",
+    tags=["course"],
     BEGINNER="Nothing.",
     INTERMEDIATE="The basics.",
     ADVANCED="Experience.",
@@ -59,27 +61,31 @@ described_enum(
 class CourseUnit:
     row: strawberry.Private[models.CourseUnit]
 
-    @strawberry.field(description="Identifies the unit.")
+    @strawberry.federation.field(description="Identifies the unit.", tags=["course"])
     def id(self) -> strawberry.ID:
         return strawberry.ID(str(self.row.id))
 
-    @strawberry.field(description="Place in the course, from 1.")
+    @strawberry.federation.field(description="Place in the course, from 1.", tags=["course"])
     def position(self) -> int:
         return self.row.position
 
-    @strawberry.field(description="What the unit is called.")
+    @strawberry.federation.field(description="What the unit is called.", tags=["course"])
     def title(self) -> str:
         return self.row.title
 
-    @strawberry.field(description="What the unit is about.")
+    @strawberry.federation.field(description="What the unit is about.", tags=["course"])
     def summary(self) -> str | None:
         return self.row.summary
 
-    @strawberry.field(description="How long the unit takes, in minutes.")
+    @strawberry.federation.field(
+        description="How long the unit takes, in minutes.", tags=["course"]
+    )
     def duration_minutes(self) -> int | None:
         return self.row.duration_minutes
 
-    @strawberry.field(description="The course that the unit is part of.")
+    @strawberry.federation.field(
+        description="The course that the unit is part of.", tags=["course"]
+    )
     async def course(self, info: Info) -> "Course | None":
         return await Course.load(info, self.row.course_id)
 
@@ -105,57 +111,69 @@ class CourseUnit:
 class Course:
     row: strawberry.Private[models.Course]
 
-    @strawberry.field(description="Identifies the course.")
+    @strawberry.federation.field(description="Identifies the course.", tags=["course"])
     def id(self) -> strawberry.ID:
         return strawberry.ID(str(self.row.id))
 
-    @strawberry.field(description="What the course is called.")
+    @strawberry.federation.field(description="What the course is called.", tags=["course"])
     def title(self) -> str:
         return self.row.title
 
-    @strawberry.field(description="What the course is about.")
+    @strawberry.federation.field(description="What the course is about.", tags=["course"])
     def description(self) -> str | None:
         return self.row.description
 
-    @strawberry.field(description="The subject, such as guitar or algebra.")
+    @strawberry.federation.field(
+        description="The subject, such as guitar or algebra.", tags=["course"]
+    )
     def category(self) -> str | None:
         return self.row.category
 
-    @strawberry.field(description="What the course expects of its students.")
+    @strawberry.federation.field(
+        description="What the course expects of its students.", tags=["course"]
+    )
     def level(self) -> models.CourseLevel:
         return models.CourseLevel(self.row.level)
 
-    @strawberry.field(description="The language it is taught in, a BCP 47 tag.")
+    @strawberry.federation.field(
+        description="The language it is taught in, a BCP 47 tag.", tags=["course"]
+    )
     def language(self) -> str:
         return self.row.language
 
-    @strawberry.field(description="What the whole course costs.")
+    @strawberry.federation.field(description="What the whole course costs.", tags=["course"])
     def price(self) -> Money:
         return Money(
             amount=MinorUnits(self.row.price_amount), currency=Currency(self.row.price_currency)
         )
 
-    @strawberry.field(description="How long the whole course takes, in minutes; at least 30.")
+    @strawberry.federation.field(
+        description="How long the whole course takes, in minutes; at least 30.", tags=["course"]
+    )
     def duration_minutes(self) -> int:
         return self.row.duration_minutes
 
-    @strawberry.field(description="Where the course is in its life.")
+    @strawberry.federation.field(description="Where the course is in its life.", tags=["course"])
     def status(self) -> models.CourseStatus:
         return models.CourseStatus(self.row.status)
 
-    @strawberry.field(description="How many students the course takes.")
+    @strawberry.federation.field(description="How many students the course takes.", tags=["course"])
     def max_students(self) -> int:
         return self.row.max_students
 
-    @strawberry.field(description="How many students have a seat.")
+    @strawberry.federation.field(description="How many students have a seat.", tags=["course"])
     def current_students(self) -> int:
         return self.row.current_students
 
-    @strawberry.field(description="Seats that nobody has and that are held for nobody.")
+    @strawberry.federation.field(
+        description="Seats that nobody has and that are held for nobody.", tags=["course"]
+    )
     def seats_left(self) -> int:
         return self.row.seats_left
 
-    @strawberry.field(description="When the course could first be found.")
+    @strawberry.federation.field(
+        description="When the course could first be found.", tags=["course"]
+    )
     def published_at(self) -> datetime | None:
         return self.row.published_at
 
@@ -169,7 +187,7 @@ class Course:
 
         return User.of(self.row.tutor_id)
 
-    @strawberry.field(description="What the tutor shows to students.")
+    @strawberry.federation.field(description="What the tutor shows to students.", tags=["tutor"])
     def tutor_profile(self) -> TutorProfile | None:
         return TutorProfile.of(self.row.tutor_id)
 
@@ -207,7 +225,7 @@ class Course:
         found = await loader.load(self.row.id)
         return Connection.of(found.map(lambda row: Quiz(row=row)))
 
-    @strawberry.field(description="The curriculum, in order.")
+    @strawberry.federation.field(description="The curriculum, in order.", tags=["course"])
     async def units(
         self,
         info: Info,
@@ -220,7 +238,12 @@ class Course:
         page = await loader.load(self.row.id)
         return Connection.of(page.map(lambda row: CourseUnit(row=row)))
 
-    @strawberry.field(description="All enrolments; null but for the tutor and admins.")
+    @strawberry.federation.field(
+        description="All enrolments; null but for the tutor, a program that acts for the "
+        "tutor, and admins.",
+        tags=["lms"],
+        requires_scopes=[["enrollments:read"]],
+    )
     async def enrollments(
         self,
         info: Info,
@@ -231,7 +254,7 @@ class Course:
     ) -> Connection[LazyEnrollment] | None:
         from subgraphs.learning.graph.enrollments import Enrollment
 
-        if not info.context.viewer.may_see_private(self.row.tutor_id):
+        if not info.context.viewer.may_read_for(self.row.tutor_id, enrollments.READ_SCOPE):
             return None
         loader = info.context.loader(
             enrollments.list_course_enrollments, page=page_of(first, after, last, before)

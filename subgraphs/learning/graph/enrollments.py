@@ -20,6 +20,7 @@ LazyUser = Annotated["User", strawberry.lazy("subgraphs.learning.graph.users")]
 described_enum(
     models.EnrollmentStatus,
     "Where an enrolment is in its life.",
+    tags=["lms"],
     PENDING_PAYMENT="A seat is held while the student pays; it opens nothing yet.",
     ACTIVE="The student has a seat.",
     COMPLETED="The student has completed every unit that there was.",
@@ -36,7 +37,7 @@ described_enum(
 )
 
 
-@strawberry.type(description="How far a student is in a course.")
+@strawberry.federation.type(description="How far a student is in a course.", tags=["lms"])
 class CourseProgress:
     completed_units: int = strawberry.field(description="Units that are completed.")
     total_units: int = strawberry.field(description="Units that the course has now.")
@@ -88,23 +89,25 @@ class Certificate:
 class Enrollment:
     row: strawberry.Private[models.Enrollment]
 
-    @strawberry.field(description="Identifies the enrolment.")
+    @strawberry.federation.field(description="Identifies the enrolment.", tags=["lms"])
     def id(self) -> strawberry.ID:
         return strawberry.ID(str(self.row.id))
 
-    @strawberry.field(description="Where the enrolment is in its life.")
+    @strawberry.federation.field(description="Where the enrolment is in its life.", tags=["lms"])
     def status(self) -> models.EnrollmentStatus:
         return models.EnrollmentStatus(self.row.status)
 
-    @strawberry.field(description="When the student took the seat, the last time.")
+    @strawberry.federation.field(
+        description="When the student took the seat, the last time.", tags=["lms"]
+    )
     def enrolled_at(self) -> datetime:
         return self.row.enrolled_at
 
-    @strawberry.field(description="When the last unit was completed.")
+    @strawberry.federation.field(description="When the last unit was completed.", tags=["lms"])
     def completed_at(self) -> datetime | None:
         return self.row.completed_at
 
-    @strawberry.field(description="When the seat was given back.")
+    @strawberry.federation.field(description="When the seat was given back.", tags=["lms"])
     def cancelled_at(self) -> datetime | None:
         return self.row.cancelled_at
 
@@ -131,17 +134,17 @@ class Enrollment:
         row = await info.context.loader(purchases.get_purchases).load(self.row.purchase_id)
         return row.refund_until if row else None
 
-    @strawberry.field(description="The course.")
+    @strawberry.federation.field(description="The course.", tags=["lms"])
     async def course(self, info: Info) -> Course | None:
         return await Course.load(info, self.row.course_id)
 
-    @strawberry.field(description="The student.")
+    @strawberry.federation.field(description="The student.", tags=["lms"])
     def student(self) -> LazyUser | None:
         from subgraphs.learning.graph.users import User
 
         return User.of(self.row.student_id)
 
-    @strawberry.field(description="How far the student is.")
+    @strawberry.federation.field(description="How far the student is.", tags=["lms"])
     async def progress(self, info: Info) -> CourseProgress:
         found = await info.context.loader(enrollments.get_progress).load(self.row.id)
         return CourseProgress(

@@ -293,7 +293,9 @@ class LessonMutations:
             )
         return Lesson(row=row)
 
-    @strawberry.mutation(description="Decide what a disputing student gets back (admins).")
+    @strawberry.federation.mutation(
+        description="Decide what a disputing student gets back (admins).", tags=["admin"]
+    )
     async def resolve_dispute(
         self,
         info: Info,

@@ -113,11 +113,15 @@ class UpdateCourseUnitInput:
 
 @strawberry.type(description="What can be asked of courses.")
 class CourseQueries:
-    @strawberry.field(description="A course, or null; drafts only for their tutor and admins.")
+    @strawberry.federation.field(
+        description="A course, or null; drafts only for their tutor and admins.", tags=["course"]
+    )
     async def course(self, info: Info, id: CourseId) -> Course | None:
         return await Course.resolve_reference(info, id)
 
-    @strawberry.field(description="Published courses, the newest first.")
+    @strawberry.federation.field(
+        description="Published courses, the newest first.", tags=["course"]
+    )
     async def courses(
         self,
         info: Info,
@@ -131,7 +135,29 @@ class CourseQueries:
             found = await courses.list_courses(session, page)
         return Connection.of(found.map(lambda row: Course(row=row)))
 
-    @strawberry.field(description="Search published courses.")
+    @strawberry.federation.field(
+        description="Courses of the account that a partner's program acts for, the newest first; "
+        "drafts are left out.",
+        tags=["lms"],
+        requires_scopes=[["enrollments:read"]],
+    )
+    async def account_courses(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Course]:
+        viewer = info.context.viewer
+        account_id = enrollments.require_account(viewer)
+        loader = info.context.loader(
+            courses.list_taught_courses, page=page_of(first, after, last, before), viewer=viewer
+        )
+        page = await loader.load(account_id)
+        return Connection.of(page.map(lambda row: Course(row=row)))
+
+    @strawberry.federation.field(description="Search published courses.", tags=["course"])
     async def search_courses(
         self,
         info: Info,
@@ -156,7 +182,12 @@ class CourseQueries:
             edges=plain.edges, nodes=plain.nodes, page_info=plain.page_info, wanted=wanted
         )
 
-    @strawberry.field(description="An enrolment, for its student, the course's tutor and admins.")
+    @strawberry.federation.field(
+        description="An enrolment, for its student, the course's tutor, a program that acts for "
+        "the tutor, and admins.",
+        tags=["lms"],
+        requires_scopes=[["enrollments:read"]],
+    )
     async def enrollment(self, info: Info, id: EnrollmentId) -> Enrollment | None:
         return await Enrollment.resolve_reference(info, id)
 

@@ -27,7 +27,9 @@ RetryLearningSagaResult = Annotated[
 
 @strawberry.type(description="What can be asked of purchases.")
 class PurchaseQueries:
-    @strawberry.field(description="Purchases of lessons and courses, the newest first (admins).")
+    @strawberry.federation.field(
+        description="Purchases of lessons and courses, the newest first (admins).", tags=["admin"]
+    )
     async def learning_sagas(
         self,
         info: Info,
@@ -70,7 +72,9 @@ class PurchaseMutations:
             row = await session.get_one(models.Enrollment, enrollment_id)
         return Enrollment(row=row)
 
-    @strawberry.mutation(description="Let a purchase that needs attention go on (admins).")
+    @strawberry.federation.mutation(
+        description="Let a purchase that needs attention go on (admins).", tags=["admin"]
+    )
     async def retry_learning_saga(
         self,
         info: Info,

@@ -11,6 +11,7 @@ from subgraphs.learning.service import search
 described_enum(
     search.CourseSort,
     "The order of found courses.",
+    tags=["course"],
     RELEVANCE="The best match first; without a text, the newest.",
     NEWEST="The last published first.",
     PRICE_ASCENDING="The cheapest first.",
@@ -18,14 +19,17 @@ described_enum(
 )
 
 
-@strawberry.type(description="How many of the found courses have a value.")
+@strawberry.federation.type(
+    description="How many of the found courses have a value.", tags=["course"]
+)
 class FacetValue:
     value: str = strawberry.field(description="The value.")
     count: int = strawberry.field(description="How many courses have it.")
 
 
-@strawberry.type(
-    description="How many courses cost at most so much, and more than the range below."
+@strawberry.federation.type(
+    description="How many courses cost at most so much, and more than the range below.",
+    tags=["course"],
 )
 class PriceFacet:
     at_most: MinorUnits | None = strawberry.field(
@@ -34,7 +38,7 @@ class PriceFacet:
     count: int = strawberry.field(description="How many courses are in the range.")
 
 
-@strawberry.type(description="Counts over everything that was found.")
+@strawberry.federation.type(description="Counts over everything that was found.", tags=["course"])
 class CourseFacets:
     categories: list[FacetValue] = strawberry.field(description="By category.")
     levels: list[FacetValue] = strawberry.field(description="By level.")
@@ -42,7 +46,9 @@ class CourseFacets:
     prices: list[PriceFacet] = strawberry.field(description="By price range.")
 
 
-@strawberry.type(description="One page of found courses, with counts over all of them.")
+@strawberry.federation.type(
+    description="One page of found courses, with counts over all of them.", tags=["course"]
+)
 class CourseSearchConnection(Connection[Course]):
     wanted: strawberry.Private[search.CourseFilter]
 
@@ -64,7 +70,9 @@ class CourseSearchConnection(Connection[Course]):
         return CourseFacets(categories=named[0], levels=named[1], languages=named[2], prices=prices)
 
 
-@strawberry.input(description="What to look for; everything given must hold.")
+@strawberry.federation.input(
+    description="What to look for; everything given must hold.", tags=["course"]
+)
 class CourseSearchInput:
     text: str | None = strawberry.field(
         default=None, description="Words in title, category or description; -word excludes."

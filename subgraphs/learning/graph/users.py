@@ -24,7 +24,9 @@ from subgraphs.learning.service import certificates, courses, enrollments, paths
 
 @strawberry.federation.type(keys=["id"], description="A person on the platform.")
 class User:
-    id: strawberry.ID = strawberry.field(description="Identifies the user.")
+    id: strawberry.ID = strawberry.federation.field(
+        description="Identifies the user.", tags=["lms"]
+    )
     user_id: strawberry.Private[UUID]
 
     @classmethod

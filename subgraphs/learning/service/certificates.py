@@ -58,6 +58,7 @@ async def issue_certificate(session: WriteSession, course: Course, enrollment: E
                 enrollment_id=enrollment.id,
                 course_id=course.id,
                 student_id=enrollment.student_id,
+                tutor_id=course.tutor_id,
                 certificate_id=certificate_id,
                 version=enrollment.version,
             ),

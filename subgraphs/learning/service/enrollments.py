@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from shared.db import ReadSession, WriteSession, utc_now
-from shared.errors import Conflict, Forbidden, NotFound
+from shared.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from shared.events.learning import (
     EnrollmentActivated,
     EnrollmentCancelled,
@@ -19,7 +19,7 @@ from shared.events.learning import (
 )
 from shared.outbox import publish
 from shared.pages import Order, Page, PageRequest, keyset_by_parent
-from shared.viewer import Viewer
+from shared.viewer import Viewer, ViewerKind
 from subgraphs.learning.config import Settings
 from subgraphs.learning.models import (
     SEATED,
@@ -38,6 +38,8 @@ from subgraphs.learning.service.seats import (
     lock_open_course,
 )
 
+# What a partner's program needs to read the enrolments of the account that it acts for.
+READ_SCOPE = "enrollments:read"
 _NEWEST = Order.by(Enrollment.id.desc())
 
 
@@ -86,7 +88,7 @@ async def enroll_free(session: WriteSession, viewer: Viewer, course_id: UUID) ->
         raise CourseFull(f"All {course.max_students} seats are taken.")
     course.current_students += 1
     await session.flush()
-    _tell(session, EnrollmentActivated, row)
+    _tell(session, EnrollmentActivated, course, row)
     await groups.join_lessons(session, course, student_id)
     return row
 
@@ -123,6 +125,7 @@ async def cancel_enrollment(
     _tell(
         session,
         EnrollmentCancelled,
+        course,
         enrollment,
         purchase_id=enrollment.purchase_id,
         refund_bps=refund,
@@ -175,6 +178,7 @@ async def complete_unit(session: WriteSession, viewer: Viewer, unit_id: UUID) ->
                 enrollment_id=enrollment.id,
                 course_id=course.id,
                 student_id=student_id,
+                tutor_id=course.tutor_id,
                 unit_id=unit_id,
                 completed_units=progress.completed_units,
                 total_units=progress.total_units,
@@ -188,7 +192,7 @@ async def complete_unit(session: WriteSession, viewer: Viewer, unit_id: UUID) ->
         enrollment.status = EnrollmentStatus.COMPLETED
         enrollment.completed_at = utc_now()
         enrollment.version += 1
-        _tell(session, EnrollmentCompleted, enrollment)
+        _tell(session, EnrollmentCompleted, course, enrollment)
         await issue_certificate(session, course, enrollment)
     await session.flush()
     return enrollment
@@ -212,7 +216,11 @@ async def _locked(
 
 
 def _tell(
-    session: WriteSession, event: type[EnrollmentEvent], row: Enrollment, **more: Any
+    session: WriteSession,
+    event: type[EnrollmentEvent],
+    course: Course,
+    row: Enrollment,
+    **more: Any,
 ) -> None:
     publish(
         session,
@@ -220,6 +228,7 @@ def _tell(
             enrollment_id=row.id,
             course_id=row.course_id,
             student_id=row.student_id,
+            tutor_id=course.tutor_id,
             version=row.version,
             **more,
         ),
@@ -227,8 +236,23 @@ def _tell(
 
 
 def may_see(enrollment: Enrollment, course_tutor: UUID, viewer: Viewer) -> bool:
-    """An enrolment is visible to its student, to the course's tutor and to admins."""
-    return viewer.may_see_private(enrollment.student_id) or viewer.is_user(course_tutor)
+    """An enrolment is visible to its student, to the course's tutor and to admins.
+
+    A partner's program sees those of the tutor that it acts for. Raises Forbidden without scope.
+    """
+    if viewer.may_see_private(enrollment.student_id):
+        return True
+    return viewer.may_read_for(course_tutor, READ_SCOPE)
+
+
+def require_account(viewer: Viewer) -> UUID:
+    """The account that a partner's program acts for. Raises Unauthenticated or Forbidden."""
+    if viewer.kind is ViewerKind.ANONYMOUS:
+        raise Unauthenticated("Sign in first.")
+    viewer.require_scope(READ_SCOPE)
+    if viewer.acts_for is None:
+        raise Forbidden("This is for programs that act for an account.")
+    return viewer.acts_for
 
 
 async def get_enrollments(

@@ -204,6 +204,7 @@ async def _activate(
             enrollment_id=row.id,
             course_id=row.course_id,
             student_id=row.student_id,
+            tutor_id=course.tutor_id,
             purchase_id=purchase.id,
             refund_until=purchase.refund_until,
             version=row.version,

@@ -27,7 +27,9 @@ class Course:
         course_id = parse_id_or_none(id)
         return cls.of(course_id) if course_id else None
 
-    @strawberry.field(description="What the course teaches, by name.")
+    @strawberry.federation.field(
+        description="What the course teaches, by name.", tags=["course", "tutor"]
+    )
     async def skills(self, info: Info) -> list[Skill] | None:
         rows = await info.context.loader(skills.get_course_skills).load(self.course_id)
         return [Skill(row=row) for row in rows]

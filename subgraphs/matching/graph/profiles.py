@@ -49,14 +49,16 @@ def money(amount: int, currency: str) -> Money:
     return Money(amount=MinorUnits(amount), currency=Currency(currency))
 
 
-@strawberry.type(description="What reviews say of a tutor, in hundredths: 487 is 4.87 of 5.")
+@strawberry.federation.type(
+    description="What reviews say of a tutor, in hundredths: 487 is 4.87 of 5.", tags=["tutor"]
+)
 class TutorRating:
     count: int = strawberry.field(description="How many ratings there are.")
     mean: int | None = strawberry.field(description="Their mean; null without any.")
     score: int = strawberry.field(description="What lists are sorted by: few ratings weigh less.")
 
 
-@strawberry.type(description="A skill as a tutor teaches it.")
+@strawberry.federation.type(description="A skill as a tutor teaches it.", tags=["tutor"])
 class TutorSkill:
     skill: Skill = strawberry.field(description="The skill.")
     level: models.SkillLevel = strawberry.field(description="Up to which level it is taught.")
@@ -69,7 +71,7 @@ class TutorSkill:
 class TutorProfile:
     row: strawberry.Private[models.TutorProfile]
 
-    @strawberry.field(description="Identifies the profile.")
+    @strawberry.federation.field(description="Identifies the profile.", tags=["tutor"])
     def id(self) -> strawberry.ID:
         return strawberry.ID(str(self.row.id))
 
@@ -83,7 +85,7 @@ class TutorProfile:
 
         return User.of(self.row.user_id)
 
-    @strawberry.field(description="The profile in one line.")
+    @strawberry.federation.field(description="The profile in one line.", tags=["tutor"])
     def headline(self) -> str:
         return self.row.headline
 
@@ -91,7 +93,9 @@ class TutorProfile:
     def bio(self) -> str | None:
         return self.row.bio
 
-    @strawberry.field(description="The languages that are taught in, BCP 47 tags.")
+    @strawberry.federation.field(
+        description="The languages that are taught in, BCP 47 tags.", tags=["tutor"]
+    )
     def languages(self) -> list[str]:
         return self.row.languages
 
@@ -99,21 +103,27 @@ class TutorProfile:
     def time_zone(self) -> str:
         return self.row.time_zone
 
-    @strawberry.field(description="What an hour costs, where a skill has no rate of its own.")
+    @strawberry.federation.field(
+        description="What an hour costs, where a skill has no rate of its own.", tags=["tutor"]
+    )
     def hourly_rate(self) -> Money:
         return money(self.row.rate_amount, self.row.rate_currency)
 
-    @strawberry.field(description="What a trial lesson costs; null where there is none.")
+    @strawberry.federation.field(
+        description="What a trial lesson costs; null where there is none.", tags=["tutor"]
+    )
     def trial_price(self) -> Money | None:
         if self.row.trial_amount is None:
             return None
         return money(self.row.trial_amount, self.row.rate_currency)
 
-    @strawberry.field(description="How long a trial lesson takes; null where there is none.")
+    @strawberry.federation.field(
+        description="How long a trial lesson takes; null where there is none.", tags=["tutor"]
+    )
     def trial_minutes(self) -> int | None:
         return self.row.trial_minutes
 
-    @strawberry.field(description="How long lessons may be, in minutes.")
+    @strawberry.federation.field(description="How long lessons may be, in minutes.", tags=["tutor"])
     def lesson_minutes(self) -> list[int]:
         return self.row.durations
 
@@ -121,7 +131,9 @@ class TutorProfile:
     def video_url(self) -> str | None:
         return self.row.video_url
 
-    @strawberry.field(description="Whether an admin has verified the tutor's documents.")
+    @strawberry.federation.field(
+        description="Whether an admin has verified the tutor's documents.", tags=["tutor"]
+    )
     def is_verified(self) -> bool:
         return self.row.is_verified
 
@@ -129,7 +141,7 @@ class TutorProfile:
     def is_paused(self) -> bool:
         return self.row.is_paused
 
-    @strawberry.field(description="Whether new lessons are sold.")
+    @strawberry.federation.field(description="Whether new lessons are sold.", tags=["tutor"])
     def is_bookable(self) -> bool:
         return self.row.is_bookable
 
@@ -137,12 +149,14 @@ class TutorProfile:
     def created_at(self) -> datetime:
         return self.row.created_at
 
-    @strawberry.field(description="What reviews say; null until the first one.")
+    @strawberry.federation.field(
+        description="What reviews say; null until the first one.", tags=["tutor"]
+    )
     async def rating(self, info: Info) -> TutorRating | None:
         row = await info.context.loader(ratings.get_ratings).load(self.row.user_id)
         return TutorRating(count=row.count, mean=row.mean, score=row.score) if row else None
 
-    @strawberry.field(description="What the tutor teaches, by name.")
+    @strawberry.federation.field(description="What the tutor teaches, by name.", tags=["tutor"])
     async def skills(self, info: Info) -> list[TutorSkill]:
         return [
             TutorSkill(
@@ -158,9 +172,10 @@ class TutorProfile:
             )
         ]
 
-    @strawberry.field(
-        description="When the next bookable slot begins, within four weeks; ask availableSlots "
-        "before booking."
+    @strawberry.federation.field(
+        description="When the next bookable slot begins, within four weeks; it may be "
+        "taken meanwhile.",
+        tags=["tutor"],
     )
     async def next_free_slot(self, info: Info) -> datetime | None:
         return await info.context.loader(listings.get_next_starts).load(self.row.id)
@@ -205,8 +220,7 @@ class TutorProfile:
     @classmethod
     def shown(cls, info: Info, row: models.TutorProfile | None) -> Self | None:
         """The profile, if the viewer may see it."""
-        visible = row is not None and profiles.may_see(row, info.context.viewer)
-        return cls(row=row) if row is not None and visible else None
+        return cls(row=row) if row and profiles.may_see(row, info.context.viewer) else None
 
     @classmethod
     async def load(cls, info: Info, profile_id: UUID) -> Self | None:
@@ -318,13 +332,17 @@ def _draft(
 
 @strawberry.type
 class ProfileQueries:
-    @strawberry.field(description="A tutor by profile or by user, or null.")
+    @strawberry.federation.field(
+        description="A tutor by profile or by user, or null.", tags=["tutor"]
+    )
     async def tutor_profile(
         self,
         info: Info,
         id: Annotated[strawberry.ID | None, strawberry.argument(description="The profile.")] = None,
         user_id: Annotated[
-            strawberry.ID | None, strawberry.argument(description="The user.")
+            strawberry.ID | None,
+            # Contracts for partners know no users.
+            strawberry.federation.argument(description="The user.", tags=["private"]),
         ] = None,
     ) -> TutorProfile | None:
         if (id is None) == (user_id is None):

@@ -27,6 +27,7 @@ from subgraphs.matching.service import search
 described_enum(
     search.TutorSort,
     "The order of found tutors.",
+    tags=["tutor"],
     RELEVANCE="The best match first; without a text, the best rated, with a boost for new ones.",
     PRICE="The lowest hourly rate first.",
     RATING="The best rated first.",
@@ -34,7 +35,9 @@ described_enum(
 )
 
 
-@strawberry.type(description="How many of the found tutors teach a skill.")
+@strawberry.federation.type(
+    description="How many of the found tutors teach a skill.", tags=["tutor"]
+)
 class TutorSkillFacet:
     skill_id: strawberry.Private[UUID]
     count: int = strawberry.field(description="How many tutors teach it.")
@@ -44,13 +47,18 @@ class TutorSkillFacet:
         return await Skill.load(info, self.skill_id)
 
 
-@strawberry.type(description="How many of the found tutors teach in a language.")
+@strawberry.federation.type(
+    description="How many of the found tutors teach in a language.", tags=["tutor"]
+)
 class TutorLanguageFacet:
     language: str = strawberry.field(description="A BCP 47 tag, in lower case.")
     count: int = strawberry.field(description="How many tutors teach in it.")
 
 
-@strawberry.type(description="How many tutors cost at most so much, and more than the range below.")
+@strawberry.federation.type(
+    description="How many tutors cost at most so much, and more than the range below.",
+    tags=["tutor"],
+)
 class TutorPriceFacet:
     at_most: MinorUnits | None = strawberry.field(
         description="The range's upper bound in minor units; null for the open range above."
@@ -58,13 +66,17 @@ class TutorPriceFacet:
     count: int = strawberry.field(description="How many tutors are in the range.")
 
 
-@strawberry.type(description="How many tutors are rated at least so high.")
+@strawberry.federation.type(
+    description="How many tutors are rated at least so high.", tags=["tutor"]
+)
 class TutorRatingFacet:
     at_least: int = strawberry.field(description="In hundredths: 450 is 4.5 of 5.")
     count: int = strawberry.field(description="How many tutors are.")
 
 
-@strawberry.type(description="Counts over the found tutors, of at most 1,000 of them.")
+@strawberry.federation.type(
+    description="Counts over the found tutors, of at most 1,000 of them.", tags=["tutor"]
+)
 class TutorFacets:
     counted: int = strawberry.field(description="How many tutors were counted.")
     is_capped: bool = strawberry.field(description="Whether more were found than counted.")
@@ -74,7 +86,7 @@ class TutorFacets:
     ratings: list[TutorRatingFacet] = strawberry.field(description="By lowest rating.")
 
 
-@strawberry.type(description="One page of found tutors, with counts.")
+@strawberry.federation.type(description="One page of found tutors, with counts.", tags=["tutor"])
 class TutorSearchConnection(Connection[TutorProfile]):
     wanted: strawberry.Private[search.TutorFilter]
 
@@ -105,28 +117,36 @@ class TutorSearchInput:
         default=None,
         description="Words in name, headline, skills or text; misspelt ones are corrected.",
     )
-    skill_id: strawberry.ID | None = strawberry.field(default=None, description="What to learn.")
-    level: models.SkillLevel | None = strawberry.field(
-        default=None, description="How far the skill must be taught."
+    skill_id: strawberry.ID | None = strawberry.federation.field(
+        default=None, description="What to learn.", tags=["tutor"]
     )
-    language: str | None = strawberry.field(
-        default=None, description="A BCP 47 tag; en finds en-GB, too."
+    level: models.SkillLevel | None = strawberry.federation.field(
+        default=None, description="How far the skill must be taught.", tags=["tutor"]
     )
-    price_least: MinorUnits | None = strawberry.field(
-        default=None, description="Lowest hourly rate, in minor units."
+    language: str | None = strawberry.federation.field(
+        default=None, description="A BCP 47 tag; en finds en-GB, too.", tags=["tutor"]
     )
-    price_most: MinorUnits | None = strawberry.field(
-        default=None, description="Highest hourly rate, in minor units."
+    price_least: MinorUnits | None = strawberry.federation.field(
+        default=None, description="Lowest hourly rate, in minor units.", tags=["tutor"]
     )
-    currency: Currency | None = strawberry.field(default=None, description="The rate's currency.")
-    rating_least: int | None = strawberry.field(
-        default=None, description="Lowest mean rating, in hundredths: 450 is 4.5."
+    price_most: MinorUnits | None = strawberry.federation.field(
+        default=None, description="Highest hourly rate, in minor units.", tags=["tutor"]
     )
-    available_from: datetime | None = strawberry.field(
-        default=None, description="Begin of a window with room for the tutor's shortest lesson."
+    currency: Currency | None = strawberry.federation.field(
+        default=None, description="The rate's currency.", tags=["tutor"]
     )
-    available_to: datetime | None = strawberry.field(
-        default=None, description="Its end, at most 7 days later and within 28 days."
+    rating_least: int | None = strawberry.federation.field(
+        default=None, description="Lowest mean rating, in hundredths: 450 is 4.5.", tags=["tutor"]
+    )
+    available_from: datetime | None = strawberry.federation.field(
+        default=None,
+        description="Begin of a window with room for the tutor's shortest lesson.",
+        tags=["tutor"],
+    )
+    available_to: datetime | None = strawberry.federation.field(
+        default=None,
+        description="Its end, at most 7 days later and within 28 days.",
+        tags=["tutor"],
     )
 
     def to_filter(self) -> search.TutorFilter:
@@ -147,7 +167,9 @@ class TutorSearchInput:
 
 @strawberry.type
 class SearchQueries:
-    @strawberry.field(description="Search verified tutors who are not paused.")
+    @strawberry.federation.field(
+        description="Search verified tutors who are not paused.", tags=["tutor"]
+    )
     async def tutors(
         self,
         info: Info,

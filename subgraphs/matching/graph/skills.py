@@ -26,6 +26,7 @@ from subgraphs.matching.service import skills
 described_enum(
     models.SkillLevel,
     "How far somebody is in a skill.",
+    tags=["course", "tutor"],
     BEGINNER="From the start.",
     INTERMEDIATE="With the basics known.",
     ADVANCED="With experience.",
@@ -33,6 +34,7 @@ described_enum(
 described_enum(
     models.SkillLinkKind,
     "How one skill leads to another.",
+    tags=["tutor"],
     PREREQUISITE="The first is needed for the second.",
     RELATED="Who knows one easily learns the other.",
     BROADER="The first holds the second.",
@@ -43,23 +45,29 @@ described_enum(
 class Skill:
     row: strawberry.Private[models.Skill]
 
-    @strawberry.field(description="Identifies the skill.")
+    @strawberry.federation.field(description="Identifies the skill.", tags=["course", "tutor"])
     def id(self) -> strawberry.ID:
         return strawberry.ID(str(self.row.id))
 
-    @strawberry.field(description="What the skill is called.")
+    @strawberry.federation.field(description="What the skill is called.", tags=["course", "tutor"])
     def name(self) -> str:
         return self.row.name
 
-    @strawberry.field(description="A name for addresses, unique among skills.")
+    @strawberry.federation.field(
+        description="A name for addresses, unique among skills.", tags=["course", "tutor"]
+    )
     def slug(self) -> str:
         return self.row.slug
 
-    @strawberry.field(description="The subject that it belongs to, such as music.")
+    @strawberry.federation.field(
+        description="The subject that it belongs to, such as music.", tags=["course", "tutor"]
+    )
     def category(self) -> str:
         return self.row.category
 
-    @strawberry.field(description="Skills that this one leads to, the nearest first.")
+    @strawberry.federation.field(
+        description="Skills that this one leads to, the nearest first.", tags=["tutor"]
+    )
     async def leads_to(
         self,
         info: Info,
@@ -67,7 +75,9 @@ class Skill:
     ) -> list["SkillLink"]:
         return await self._linked(info, kind, backward=False)
 
-    @strawberry.field(description="Skills that lead to this one, the nearest first.")
+    @strawberry.federation.field(
+        description="Skills that lead to this one, the nearest first.", tags=["tutor"]
+    )
     async def reached_from(
         self,
         info: Info,
@@ -100,13 +110,13 @@ class Skill:
         return await cls.load(info, skill_id) if skill_id else None
 
 
-@strawberry.type(description="A skill next to another.")
+@strawberry.federation.type(description="A skill next to another.", tags=["tutor"])
 class SkillLink:
     skill: Skill = strawberry.field(description="The skill.")
     weight: int = strawberry.field(description="How far it is: the less, the nearer.")
 
 
-@strawberry.type(description="One step of a path from skill to skill.")
+@strawberry.federation.type(description="One step of a path from skill to skill.", tags=["tutor"])
 class SkillPathStep:
     step: strawberry.Private[skills.SkillStep]
 
@@ -152,7 +162,7 @@ class LinkSkillsInput:
 
 @strawberry.type
 class SkillQueries:
-    @strawberry.field(description="A skill, or null.")
+    @strawberry.federation.field(description="A skill, or null.", tags=["tutor"])
     async def skill(
         self,
         info: Info,
@@ -160,7 +170,7 @@ class SkillQueries:
     ) -> Skill | None:
         return await Skill.resolve_reference(info, id)
 
-    @strawberry.field(description="Skills by name.")
+    @strawberry.federation.field(description="Skills by name.", tags=["tutor"])
     async def skills(
         self,
         info: Info,
@@ -180,8 +190,9 @@ class SkillQueries:
             found = await skills.list_skills(session, page, search=search, category=category)
         return Connection.of(found.map(lambda row: Skill(row=row)))
 
-    @strawberry.field(
-        description="The cheapest way from one skill to another, both included; empty without one."
+    @strawberry.federation.field(
+        description="The cheapest way from one skill to another, both included; empty without one.",
+        tags=["tutor"],
     )
     async def skill_path(
         self,
@@ -202,7 +213,7 @@ class SkillQueries:
 
 @strawberry.type
 class SkillMutations:
-    @strawberry.mutation(description="Add a skill (admins).")
+    @strawberry.federation.mutation(description="Add a skill (admins).", tags=["admin"])
     async def create_skill(
         self,
         info: Info,
@@ -219,7 +230,9 @@ class SkillMutations:
             row = await session.get_one(models.Skill, skill_id)
         return Skill(row=row)
 
-    @strawberry.mutation(description="Lead from one skill to another, or weigh that anew (admins).")
+    @strawberry.federation.mutation(
+        description="Lead from one skill to another, or weigh that anew (admins).", tags=["admin"]
+    )
     async def link_skills(
         self,
         info: Info,

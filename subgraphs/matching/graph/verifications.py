@@ -94,7 +94,9 @@ class VerificationDocumentInput:
 
 @strawberry.type
 class VerificationQueries:
-    @strawberry.field(description="What waits for a decision, the oldest first (admins).")
+    @strawberry.federation.field(
+        description="What waits for a decision, the oldest first (admins).", tags=["admin"]
+    )
     async def pending_verifications(
         self,
         info: Info,
@@ -136,8 +138,9 @@ class VerificationMutations:
             row = await session.get_one(models.Verification, verification_id)
         return Verification(row=row)
 
-    @strawberry.mutation(
-        description="Decide about a tutor's documents, or take an approval back (admins)."
+    @strawberry.federation.mutation(
+        description="Decide about a tutor's documents, or take an approval back (admins).",
+        tags=["admin"],
     )
     async def verify_tutor(
         self,

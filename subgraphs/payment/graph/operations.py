@@ -68,7 +68,9 @@ ResolveReconciliationDifferenceResult = Annotated[
 
 @strawberry.type
 class OperationQueries:
-    @strawberry.field(description="Payment's sagas, the newest first; for admins.")
+    @strawberry.federation.field(
+        description="Payment's sagas, the newest first; for admins.", tags=["admin"]
+    )
     async def payment_sagas(
         self,
         info: Info,
@@ -85,7 +87,9 @@ class OperationQueries:
             found = await sagas.list_sagas(session, info.context.viewer, page, state=state)
         return Connection.of(found.map(Saga.of))
 
-    @strawberry.field(description="Where ledger and provider disagree; for admins.")
+    @strawberry.federation.field(
+        description="Where ledger and provider disagree; for admins.", tags=["admin"]
+    )
     async def reconciliation_differences(
         self,
         info: Info,
@@ -107,7 +111,9 @@ class OperationQueries:
 
 @strawberry.type
 class OperationMutations:
-    @strawberry.mutation(description="Let a saga that needs attention run again; for admins.")
+    @strawberry.federation.mutation(
+        description="Let a saga that needs attention run again; for admins.", tags=["admin"]
+    )
     async def retry_payment_saga(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Its id.")]
     ) -> RetryPaymentSagaResult:
@@ -115,7 +121,9 @@ class OperationMutations:
             found = await sagas.retry(session, info.context.viewer, parse_id(id, field="id"))
         return Saga.of(found)
 
-    @strawberry.mutation(description="Say that a difference is explained; for admins.")
+    @strawberry.federation.mutation(
+        description="Say that a difference is explained; for admins.", tags=["admin"]
+    )
     async def resolve_reconciliation_difference(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Its id.")]
     ) -> ResolveReconciliationDifferenceResult:

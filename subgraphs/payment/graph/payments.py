@@ -288,7 +288,9 @@ class PaymentQueries:
         page = await loader.load(user_id)
         return Connection.of(page.map(lambda row: Payment(row=row)))
 
-    @strawberry.field(description="Payments that a person has to look at; for admins.")
+    @strawberry.federation.field(
+        description="Payments that a person has to look at; for admins.", tags=["admin"]
+    )
     async def payments_needing_attention(
         self,
         info: Info,
@@ -366,7 +368,9 @@ class PaymentMutations:
             await steps.cancel_intent(info.context.payment, payment_id)
         return await Payment.load_or_refuse(info, payment_id)
 
-    @strawberry.mutation(description="Say that a person has looked at a payment; for admins.")
+    @strawberry.federation.mutation(
+        description="Say that a person has looked at a payment; for admins.", tags=["admin"]
+    )
     async def clear_payment_attention(
         self, info: Info, id: PaymentId
     ) -> ClearPaymentAttentionResult:

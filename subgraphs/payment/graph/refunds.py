@@ -135,7 +135,9 @@ AnswerDisputeResult = Annotated[
 
 @strawberry.type
 class RefundMutations:
-    @strawberry.mutation(description="Give money back to a payer; for admins.")
+    @strawberry.federation.mutation(
+        description="Give money back to a payer; for admins.", tags=["admin"]
+    )
     async def request_refund(
         self,
         info: Info,
@@ -165,7 +167,9 @@ class RefundMutations:
             )
         return await Payment.load_or_refuse(info, payment_id_)
 
-    @strawberry.mutation(description="Hand in what speaks against a chargeback; for admins.")
+    @strawberry.federation.mutation(
+        description="Hand in what speaks against a chargeback; for admins.", tags=["admin"]
+    )
     async def answer_dispute(
         self,
         info: Info,

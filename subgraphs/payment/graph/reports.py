@@ -129,7 +129,9 @@ class ReportQueries:
             pdf_url=documents.statement_url(info.context.settings, user_id, month),
         )
 
-    @strawberry.field(description="What the platform turned over; for admins.")
+    @strawberry.federation.field(
+        description="What the platform turned over; for admins.", tags=["admin"]
+    )
     async def financial_report(self, info: Info, since: From, until: To) -> FinancialReport:
         async with info.context.read() as session:
             rows = await reports.get_turnover(session, info.context.viewer, since, until)

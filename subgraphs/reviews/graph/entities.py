@@ -90,7 +90,7 @@ class TutorProfile:
         found = parse_id_or_none(userId)
         return cls(user_id=strawberry.ID(str(found)), of_user=found) if found else None
 
-    @strawberry.field(description="The tutor's rating.")
+    @strawberry.federation.field(description="The tutor's rating.", tags=["tutor"])
     async def rating_summary(self, info: Info) -> RatingSummary | None:
         return await RatingSummary.load(info, TargetType.TUTOR, self.of_user)
 
@@ -170,6 +170,6 @@ class Course:
         loader = info.context.loader(eligibility.may_review_courses, reviewer_id=user_id)
         return await loader.load(self.course_id)
 
-    @strawberry.field(description="The course's rating.")
+    @strawberry.federation.field(description="The course's rating.", tags=["course"])
     async def rating_summary(self, info: Info) -> RatingSummary | None:
         return await RatingSummary.load(info, TargetType.COURSE, self.course_id)

@@ -10,7 +10,9 @@ from subgraphs.reviews.graph.context import Info
 from subgraphs.reviews.service import ratings
 
 
-@strawberry.type(description="How many gave a number of stars.")
+@strawberry.federation.type(
+    description="How many gave a number of stars.", tags=["course", "tutor"]
+)
 class RatingCount:
     rating: int = strawberry.field(description="1 to 5.")
     count: int = strawberry.field(description="How many gave it.")
@@ -30,26 +32,37 @@ class RatingSummary:
     target_id: strawberry.Private[object]
     target_type: strawberry.Private[models.TargetType]
 
-    @strawberry.field(description="How many ratings count: the latest one of each reviewer.")
+    @strawberry.federation.field(
+        description="How many ratings count: the latest one of each reviewer.",
+        tags=["course", "tutor"],
+    )
     def count(self) -> int:
         return self.row.count if self.row else 0
 
-    @strawberry.field(description="The plain mean in hundredths, 487 is 4.87; null without any.")
+    @strawberry.federation.field(
+        description="The plain mean in hundredths, 487 is 4.87; null without any.",
+        tags=["course", "tutor"],
+    )
     def mean_hundredths(self) -> int | None:
         return self.row.mean if self.row else None
 
-    @strawberry.field(
-        description="What lists sort by, in hundredths: a few ratings stay near everybody's mean."
+    @strawberry.federation.field(
+        description="What lists sort by, in hundredths: a few ratings stay near everybody's mean.",
+        tags=["course", "tutor"],
     )
     def score_hundredths(self) -> int:
         return self.row.score if self.row else ratings.FIRST_MEAN
 
-    @strawberry.field(description="How many gave 1, 2, 3, 4 and 5 stars.")
+    @strawberry.federation.field(
+        description="How many gave 1, 2, 3, 4 and 5 stars.", tags=["course", "tutor"]
+    )
     def histogram(self) -> list[RatingCount]:
         counts = self.row.histogram if self.row else [0] * 5
         return [RatingCount(rating=i, count=count) for i, count in enumerate(counts, 1)]
 
-    @strawberry.field(description="When the rating last changed.")
+    @strawberry.federation.field(
+        description="When the rating last changed.", tags=["course", "tutor"]
+    )
     def updated_at(self) -> datetime | None:
         return self.row.updated_at if self.row else None
 

@@ -137,7 +137,10 @@ def test_slots_are_calculated_as_often_as_asked() -> None:
 
 def test_quick_run_measures_scale_only_when_asked() -> None:
     wanted = {part: run.QUICK.wants(part, None) for part in run.Only}
-    assert wanted == {run.Only.QUERIES: True, run.Only.EVENTS: True, run.Only.SCALE: False}
+    assert [part for part, is_wanted in wanted.items() if is_wanted] == [
+        run.Only.QUERIES,
+        run.Only.EVENTS,
+    ]
     assert run.QUICK.wants(run.Only.SCALE, run.Only.SCALE)
     assert not run.QUICK.wants(run.Only.EVENTS, run.Only.SCALE)
     assert all(run.Plan().wants(part, None) for part in run.Only)

@@ -2,16 +2,19 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
 import uvicorn
 
 from schema.registry import load_subgraph
+from subgraphs.identity.ports import WebhookSender
 from subgraphs.identity.runtime import IdentityRuntime
 from subgraphs.identity.service import keys
 from tests.subgraphs.identity.openid import CLIENT_ID, CLIENT_SECRET, OpenIdProvider
+from tests.subgraphs.identity.receiver import Receiver
+from tests.subgraphs.identity.webhooks import Partner, partner
 from tests.support import services
 from tests.support.graph import GraphClient, clean
 from tests.support.tokens import KEY, JwksServer
@@ -79,3 +82,38 @@ async def identity(identity_runtime: IdentityRuntime, jwks: JwksServer) -> Graph
     async with runtime.database.read() as session:
         jwks.keys = [dict(KEY.as_dict(private=False)), *await keys.published(session)]
     return GraphClient(load_subgraph("identity"), runtime)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A partner's server."""
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
+
+
+@pytest.fixture
+async def school(identity: GraphClient) -> Partner:
+    """A partner's program with the catalogue."""
+    return await partner(identity)
+
+
+@pytest.fixture
+def webhooks(
+    identity: GraphClient, identity_runtime: IdentityRuntime, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
+    """Changes settings of webhooks for a test; this machine may be called."""
+    runtime = identity_runtime
+
+    def use(**changes: Any) -> None:
+        settings = runtime.settings.model_copy(update=changes)
+        monkeypatch.setattr(runtime, "settings", settings)
+        monkeypatch.setattr(runtime.database, "settings", settings)
+        monkeypatch.setattr(runtime, "webhooks", WebhookSender(settings))
+
+    use(
+        webhook_allowed_networks=("127.0.0.0/8",),
+        webhook_timeout_seconds=5,
+        worker_poll_seconds=0.05,
+    )
+    return use

@@ -76,7 +76,7 @@ async def test_token_is_verified_with_the_keys_that_identity_serves(identity: Gr
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
     running = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        authenticator = Authenticator(Jwks(url), issuer=ISSUER, audience="graph")
+        authenticator = Authenticator(Jwks(url), issuer=ISSUER, audiences=["graph"])
         viewer = await authenticator.viewer(f"Bearer {who.access_token}", ip=None)
     finally:
         server.should_exit = True

@@ -45,6 +45,7 @@ TEMPLATES = (
     "session_stolen",
     "undo_email",
     "verify_email",
+    "webhook_disabled",
 )
 
 

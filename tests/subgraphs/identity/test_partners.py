@@ -1,13 +1,17 @@
 """Partners' programs: OAuth 2 client credentials."""
 
+import asyncio
 import base64
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+import yaml
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from shared.contracts import PATH
 from subgraphs.identity.config import Rate
 from tests.subgraphs.identity.people import (
     Person,
@@ -26,12 +30,15 @@ from tests.support.tokens import JwksServer
 CREATE = """
 mutation($input: CreateOauthClientInput!, $key: String) {
   createOauthClient(input: $input, idempotencyKey: $key) { __typename
-    ... on OauthClientSecret { secret client { id name contract scopes revokedAt } }
+    ... on OauthClientSecret {
+      secret client { id name contract scopes actsFor contact validSecrets revokedAt } }
     ... on Problem { code field } } }
 """
 ROTATE = """
-mutation($id: ID!) { rotateOauthClientSecret(clientId: $id) { __typename
-  ... on OauthClientSecret { secret client { id } } ... on Problem { code field } } }
+mutation($id: ID!, $hours: Int! = 24) {
+  rotateOauthClientSecret(clientId: $id, overlapHours: $hours) { __typename
+    ... on OauthClientSecret { secret client { id validSecrets } }
+    ... on Problem { code field } } }
 """
 REVOKE = """
 mutation($id: ID!) { revokeOauthClient(clientId: $id) { __typename
@@ -39,8 +46,8 @@ mutation($id: ID!) { revokeOauthClient(clientId: $id) { __typename
 """
 SCHOOL = {
     "name": "School",
-    "contract": "partner-school",
-    "scopes": ["courses:read", "enrollments:read"],
+    "contract": "partner-lms",
+    "scopes": ["catalog:read", "enrollments:read"],
 }
 
 
@@ -82,18 +89,18 @@ async def test_client_gets_a_token_for_its_contract(
     client_id = made["client"]["id"]
     status, body = await ask(identity, client_id, made["secret"])
     assert status == 200
-    assert (body["token_type"], body["expires_in"]) == ("Bearer", 600)
-    assert body["scope"] == "courses:read enrollments:read"
+    assert (body["token_type"], body["expires_in"]) == ("Bearer", 50)
+    assert body["scope"] == "catalog:read enrollments:read"
     token = jwt.decode(
         body["access_token"], KeySet.import_key_set({"keys": jwks.keys}), algorithms=["ES256"]
     )
     assert token.header["alg"] == "ES256"
     assert dict(token.claims) | {"iat": 0, "exp": 0, "jti": ""} == {
         "iss": ISSUER,
-        "aud": "partner-school",
+        "aud": "partner-lms",
         "sub": client_id,
         "client_id": client_id,
-        "scope": "courses:read enrollments:read",
+        "scope": "catalog:read enrollments:read",
         "iat": 0,
         "exp": 0,
         "jti": "",
@@ -106,16 +113,21 @@ async def test_basic_authentication_and_fewer_scopes(identity: GraphClient, boss
         identity,
         "POST",
         "/oauth/token",
-        form={"grant_type": "client_credentials", "scope": "courses:read"},
+        form={"grant_type": "client_credentials", "scope": "catalog:read"},
         headers=basic(made["client"]["id"], made["secret"]),
     )
-    assert (answer.status_code, answer.json()["scope"]) == (200, "courses:read")
+    assert (answer.status_code, answer.json()["scope"]) == (200, "catalog:read")
 
 
 async def test_partners_token_opens_nothing_here(identity: GraphClient, boss: Person) -> None:
     made = await create(boss)
     _, body = await ask(identity, made["client"]["id"], made["secret"])
-    assert (await identity.with_token(body["access_token"]).ask("{ me { id } }")).status == 401
+    partner = identity.with_token(body["access_token"])
+    assert (await partner.ask("{ me { id } }")).data == {"me": None}
+    assert (await partner.ask("{ mySessions { nodes { id } } }")).codes == ["UNAUTHENTICATED"]
+    assert (await partner.ask("{ oauthClients { nodes { id } } }")).codes == ["FORBIDDEN"]
+    refused = await partner.ask(CREATE, input=SCHOOL)
+    assert refused.data["createOauthClient"]["code"] == "FORBIDDEN"
 
 
 async def test_wrong_client_and_wrong_secret_are_answered_the_same(
@@ -137,8 +149,8 @@ async def test_wrong_client_and_wrong_secret_are_answered_the_same(
     [
         ({"grant_type": "password"}, 400, "unsupported_grant_type"),
         ({"grant_type": "authorization_code"}, 400, "unsupported_grant_type"),
-        ({"scope": "courses:write"}, 400, "invalid_scope"),
-        ({"scope": "courses:read courses:write"}, 400, "invalid_scope"),
+        ({"scope": "catalog:write"}, 400, "invalid_scope"),
+        ({"scope": "catalog:read catalog:write"}, 400, "invalid_scope"),
         ({"scope": ""}, 400, "invalid_scope"),
         ({"client_secret": ""}, 401, "invalid_client"),
     ],
@@ -230,9 +242,14 @@ async def test_same_key_creates_one_client_and_shows_its_secret_once(
     [
         ("name", ""),
         ("contract", "graph"),
+        ("contract", "web"),
         ("contract", "Not a contract"),
         ("scopes", ["everything"]),
-        ("scopes", ["a:b"] * 51),
+        ("scopes", ["enrollments:read"]),
+        ("scopes", []),
+        ("actsFor", "019aa000-0000-7000-8000-000000000000"),
+        ("actsFor", "nobody"),
+        ("contact", "no address"),
     ],
 )
 async def test_bad_client_is_refused(boss: Person, field: str, bad: object) -> None:
@@ -258,3 +275,119 @@ async def test_tries_are_limited(identity: GraphClient, monkeypatch: pytest.Monk
     assert (await ask(identity, "x", "y"))[0] == 401
     status, body = await ask(identity, "x", "y")
     assert (status, body["error"]) == (429, "temporarily_unavailable")
+
+
+async def refusals(identity: GraphClient) -> list[str]:
+    """The reasons in the audit log, in order."""
+    query = "SELECT details FROM audit_log WHERE action = 'oauth_client.refused' ORDER BY id"
+    return [row.details["reason"] for row in await rows(identity, query)]
+
+
+async def test_refusals_are_audited_once_a_minute_with_their_reason(
+    identity: GraphClient, boss: Person
+) -> None:
+    made = await create(boss)
+    id_, secret = made["client"]["id"], made["secret"]
+    for _ in range(2):
+        assert (await ask(identity, id_, "wrong"))[0] == 401
+    assert (await ask(identity, str(boss.id), secret))[0] == 401
+    await boss.client.ask(ROTATE, id=id_, hours=0)
+    assert (await ask(identity, id_, secret))[0] == 401
+    assert (await ask(identity, id_, secret, scope="catalog:write"))[0] == 401
+    await boss.client.ask(REVOKE, id=id_)
+    assert (await ask(identity, id_, secret))[0] == 401
+    # Nothing is noted of who is no client.
+    assert await refusals(identity) == ["wrong_secret", "expired_secret", "revoked"]
+    entry = (
+        await rows(identity, "SELECT subject_id, details FROM audit_log ORDER BY id DESC LIMIT 1")
+    )[0]
+    assert str(entry.subject_id) == id_
+    assert secret not in str(entry.details)
+
+
+async def test_old_secret_ends_with_the_overlap(identity: GraphClient, boss: Person) -> None:
+    made = await create(boss)
+    id_ = made["client"]["id"]
+    assert made["client"]["validSecrets"] == 1
+    rotated = (await boss.client.ask(ROTATE, id=id_)).data["rotateOauthClientSecret"]
+    assert rotated["client"]["validSecrets"] == 2
+    last = (await boss.client.ask(ROTATE, id=id_, hours=0)).data["rotateOauthClientSecret"]
+    assert last["client"]["validSecrets"] == 1
+    given = [made["secret"], rotated["secret"], last["secret"]]
+    assert [(await ask(identity, id_, secret))[0] for secret in given] == [401, 401, 200]
+    for hours in (-1, 169):
+        answer = await boss.client.ask(ROTATE, id=id_, hours=hours)
+        assert answer.data["rotateOauthClientSecret"] == {
+            "__typename": "Problem",
+            "code": "INVALID_INPUT",
+            "field": "overlapHours",
+        }
+
+
+async def test_rotations_at_once_leave_two_secrets(identity: GraphClient, boss: Person) -> None:
+    made = await create(boss)
+    id_ = made["client"]["id"]
+    answers = await asyncio.gather(*(boss.client.ask(ROTATE, id=id_) for _ in range(5)))
+    given = [made["secret"]]
+    given += [answer.data["rotateOauthClientSecret"]["secret"] for answer in answers]
+    valid = [secret for secret in given if (await ask(identity, id_, secret))[0] == 200]
+    assert len(valid) == 2
+    assert made["secret"] not in valid
+    assert (await actions(identity)).count("oauth_client.secret_rotated") == 5
+
+
+async def test_program_acts_for_an_account_while_it_is_open(
+    identity: GraphClient, boss: Person, jwks: JwksServer
+) -> None:
+    tutor = await person(identity, "tutor@example.org", "tutor")
+    made = await create(boss, actsFor=str(tutor.id), contact="it@school.example")
+    assert made["client"]["actsFor"] == str(tutor.id)
+    assert made["client"]["contact"] == "it@school.example"
+    id_ = made["client"]["id"]
+    _, body = await ask(identity, id_, made["secret"])
+    keys = KeySet.import_key_set({"keys": jwks.keys})
+    claims = jwt.decode(body["access_token"], keys, algorithms=["ES256"]).claims
+    assert claims["acts_for"] == str(tutor.id)
+
+    await execute(identity, "UPDATE users SET status = 'SUSPENDED' WHERE id = :id", id=tutor.id)
+    status, refused = await ask(identity, id_, made["secret"])
+    assert (status, refused["error"]) == (400, "unauthorized_client")
+    assert await refusals(identity) == ["account_closed"]
+    assert (await create(boss, actsFor=str(tutor.id)))["field"] == "actsFor"
+
+
+async def test_contract_and_scopes_are_those_of_the_file_at_the_moment(
+    identity: GraphClient, boss: Person, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made = await create(boss)
+    id_, secret = made["client"]["id"], made["secret"]
+    file = tmp_path / "contracts.yaml"
+    changed = runtime_of(identity).settings.model_copy(update={"contracts_file": file})
+    monkeypatch.setattr(identity.runtime, "settings", changed)
+
+    def write(text: str) -> None:
+        new = tmp_path / "new"
+        new.write_text(text)
+        new.rename(file)
+
+    known = yaml.safe_load(PATH.read_text())["contracts"]
+    less = known["partner-lms"] | {"scopes": ["catalog:read"]}
+    write(yaml.safe_dump({"contracts": {"partner-lms": less}}))
+    assert (await ask(identity, id_, secret))[1]["scope"] == "catalog:read"
+    asked = await ask(identity, id_, secret, scope="enrollments:read")
+    assert (asked[0], asked[1]["error"]) == (400, "invalid_scope")
+
+    write(yaml.safe_dump({"contracts": {"web": known["web"]}}))
+    status, body = await ask(identity, id_, secret)
+    assert (status, body["error"]) == (400, "unauthorized_client")
+    assert "partner-lms" in body["error_description"]
+    assert (await create(boss))["field"] == "contract"
+
+    for text in ("contracts: [", "contracts: {}"):
+        write(text)
+        status, body = await ask(identity, id_, secret)
+        wanted = (503, "temporarily_unavailable") if "[" in text else (400, "unauthorized_client")
+        assert (status, body["error"]) == wanted
+    assert await refusals(identity) == ["scope_not_held", "contract_withdrawn"]
+    # Who has no secret learns nothing of contracts.
+    assert (await ask(identity, id_, "wrong"))[1]["error"] == "invalid_client"

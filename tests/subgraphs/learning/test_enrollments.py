@@ -52,6 +52,7 @@ async def test_student_takes_a_seat(student: GraphClient) -> None:
         "version": 1,
         "enrollmentId": enrollment_id,
         "courseId": str(course.id),
+        "tutorId": str(course.tutor_id),
         "purchaseId": None,
         "refundUntil": None,
     }

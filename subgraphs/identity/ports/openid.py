@@ -1,13 +1,9 @@
-"""Other people's systems: the mail server, and the OpenID providers that people sign in with."""
+"""The OpenID providers that people sign in with."""
 
-import asyncio
 import base64
 import hashlib
-import smtplib
-import ssl
 import time
 from dataclasses import dataclass
-from email.message import EmailMessage
 from typing import Any
 from urllib.parse import urlencode
 
@@ -23,50 +19,6 @@ SIGNATURES = ["RS256", "ES256"]
 CLOCK_LEEWAY_SECONDS = 60
 DISCOVERY_SECONDS = 3600
 TIMEOUT_SECONDS = 5
-
-
-class MailRefused(Exception):
-    """The mail server will never take this mail."""
-
-
-class MailServer:
-    """SMTP, in a thread: the standard library's client blocks."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-
-    async def send(self, mail: EmailMessage) -> None:
-        """Hand one mail over. Raises MailRefused, or OSError when a later try may succeed."""
-        await asyncio.to_thread(self._send, mail)
-
-    def _send(self, mail: EmailMessage) -> None:
-        s = self._settings
-        # The library's own default verifies no certificate.
-        trusted = ssl.create_default_context()
-        where: dict[str, Any] = {
-            "host": s.smtp_host,
-            "port": s.smtp_port,
-            "timeout": s.mail_timeout_seconds,
-        }
-        try:
-            with (
-                smtplib.SMTP_SSL(**where, context=trusted)
-                if s.smtp_security == "tls"
-                else smtplib.SMTP(**where)
-            ) as server:
-                if s.smtp_security == "starttls":
-                    server.starttls(context=trusted)
-                if s.smtp_user is not None and s.smtp_password is not None:
-                    server.login(s.smtp_user, s.smtp_password.get_secret_value())
-                server.send_message(mail)
-        except smtplib.SMTPRecipientsRefused as error:
-            codes = [code for code, _ in error.recipients.values()]
-            if all(code >= 500 for code in codes):
-                raise MailRefused(f"recipient refused ({codes[0]})") from None
-            raise OSError(f"recipient put off ({codes[0]})") from None
-        except smtplib.SMTPResponseException as error:
-            # The server's text may quote the address, so only its code is kept.
-            raise OSError(f"{type(error).__name__} ({error.smtp_code})") from None
 
 
 class ProviderRefused(Conflict):

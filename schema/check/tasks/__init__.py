@@ -1,0 +1,1 @@
+"""The ten tasks, one file each; `parse` and `composition` share theirs."""
