@@ -63,6 +63,7 @@ def platform_environment(services: Stack) -> dict[str, str]:
             f"{prefix}_DB_POOL_MAX": "6",
             # A busy machine is not what these tests are about.
             f"{prefix}_DB_CONNECT_TIMEOUT_SECONDS": "15",
+            f"{prefix}_DB_STATEMENT_TIMEOUT_MS": "15000",
         }
     return environment
 
