@@ -1,9 +1,10 @@
 """`python -m deploy` is the `edtech` command."""
 
-import gc
 import signal
 import sys
 from types import FrameType
+
+from shared.loading import nothing_is_garbage
 
 
 def run() -> None:
@@ -19,11 +20,8 @@ def run() -> None:
     try:
         if usual is signal.default_int_handler:
             signal.signal(signal.SIGINT, interrupt)
-        # Nothing that is being loaded is garbage; looking for some took a quarter of the time.
-        gc.disable()
-        from deploy.cli import main
-
-        gc.enable()
+        with nothing_is_garbage():
+            from deploy.cli import main
         signal.signal(signal.SIGINT, usual)
         # Python ignores one that comes while an import calls back.
         if came:

@@ -20,7 +20,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from shared.db import ReadSession, WriteSession
+from shared.db import ReadSession, WriteSession, database_now
 from shared.errors import Conflict, DomainError, NotFound, Unavailable
 from shared.pages import Order, Page, PageRequest, keyset
 from shared.runtime import Runtime, Timer
@@ -226,6 +226,20 @@ async def advance(
     Raises SagaMoved when somebody else has moved it, or it has ended.
     """
     return await _move(session, saga, SagaState.RUNNING, step, saga.data | data, deadline)
+
+
+async def wake(session: WriteSession, id: UUID, step: str) -> None:
+    """Make an instance that waits at this step due now; any other stays as it is."""
+    saga = await lock(session, id)
+    if saga is not None and saga.state == SagaState.RUNNING and saga.step == step:
+        await advance(session, saga, step, deadline=await database_now(session))
+
+
+async def end(session: WriteSession, id: UUID) -> None:
+    """End well, without its steps, what something else has settled; once."""
+    saga = await lock(session, id)
+    if saga is not None and saga.state in (SagaState.RUNNING, SagaState.NEEDS_ATTENTION):
+        await complete(session, saga)
 
 
 async def complete(session: WriteSession, saga: Saga, **data: Any) -> Saga:

@@ -155,8 +155,7 @@ async def _refused(runtime: PaymentRuntime, saga: Saga, reason: str) -> None:
         payment, refund = await _lock(session, saga)
         if refund.status != RefundStatus.IN_FLIGHT:
             return
-        refund.turn += 1
-        refund.provider_refund_id = None
+        refunds.next_turn(refund)
         if refusals < REFUSALS:
             pause = REFUSAL_PAUSE * 2**refusals
             await advance(session, saga, PAY, deadline=utc_now() + pause, refusals=refusals)

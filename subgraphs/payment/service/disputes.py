@@ -12,6 +12,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from shared import saga as sagas
 from shared.db import ReadSession, WriteSession, database_now
 from shared.errors import Conflict, NotFound
 from shared.events.payment import DisputeClosed, DisputeOpened
@@ -148,7 +149,7 @@ async def _close(
         lost = dispute.amount - dispute.counted
         await _post(session, dispute, Account.DISPUTE_LOSSES, lost, dispute.id)
     for refund in await refunds.lock_idle(session, payment.id):
-        await refunds.wake(session, refund.id)
+        await sagas.wake(session, refund.id, refunds.PREPARE)
     await settlement.settle(session, payment, actor=actor)
 
 
@@ -224,9 +225,7 @@ async def give_way(
 
     `said` is what the provider tells of the charge's chargebacks: their notifications may be lost.
     """
-    # Another try needs another key: this one has its answer.
-    refund.turn += 1
-    refund.provider_refund_id = None
+    refunds.next_turn(refund)
     refund.status = RefundStatus.PENDING
     await session.flush()
     for item in said:

@@ -158,7 +158,7 @@ async def _succeed(session: WriteSession, payment: Payment, intent: Intent, *, a
     )
     history.tell(session, payment, PaymentSucceeded)
     await settlement.settle(session, payment, actor=actor)
-    await _end_saga(session, payment)
+    await sagas.end(session, payment.id)
     await invoices.issue(session, payment)
 
 
@@ -189,7 +189,7 @@ async def _mismatch(session: WriteSession, payment: Payment, intent: Intent, *, 
     await refunds.start_unmatched(session, payment, amount=received, currency=currency)
     await coupons.release(session, payment)
     history.tell(session, payment, PaymentFailed, reason="amount_mismatch", is_final=True)
-    await _end_saga(session, payment)
+    await sagas.end(session, payment.id)
 
 
 async def _end(session: WriteSession, payment: Payment, reason: str, *, actor: str) -> None:
@@ -203,16 +203,7 @@ async def _end(session: WriteSession, payment: Payment, reason: str, *, actor: s
     )
     await coupons.release(session, payment)
     history.tell(session, payment, PaymentFailed, reason=reason, is_final=True)
-    await _end_saga(session, payment)
-
-
-async def _end_saga(session: WriteSession, payment: Payment) -> None:
-    saga = await sagas.lock(session, payment.id)
-    if saga is not None and saga.state in (
-        sagas.SagaState.RUNNING,
-        sagas.SagaState.NEEDS_ATTENTION,
-    ):
-        await sagas.complete(session, saga)
+    await sagas.end(session, payment.id)
 
 
 async def find_id(

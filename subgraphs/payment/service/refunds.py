@@ -137,6 +137,12 @@ async def waits_for_bank(session: WriteSession, refund: Refund) -> bool:
     return await session.scalar(undecided.limit(1)) is not None
 
 
+def next_turn(refund: Refund) -> None:
+    """Another try needs another key: this one has its answer."""
+    refund.turn += 1
+    refund.provider_refund_id = None
+
+
 async def is_blocked(session: WriteSession, payment: Payment, refund: Refund) -> bool:
     """Whether another movement of the payment's money is on its way."""
     other = sa.select(Refund.id).where(
@@ -233,7 +239,7 @@ async def finish(
         )
     transfer = await transfers.get_transfer(session, payment.id)
     if transfer is not None:
-        await transfers.wake(session, transfer.id)
+        await sagas.wake(session, transfer.id, transfers.WAIT)
     if not charged_back:
         await invoices.issue(session, payment, refund)
 
@@ -318,24 +324,7 @@ async def supersede(session: WriteSession, payment: Payment, refund: Refund, *, 
         actor=actor,
         add={"refund_pending": -refund.amount},
     )
-    await end_saga(session, refund.id)
-
-
-async def wake(session: WriteSession, refund_id: UUID) -> None:
-    """Let a refund that waited for the payer's bank look again."""
-    saga = await sagas.lock(session, refund_id)
-    if saga is not None and saga.state == sagas.SagaState.RUNNING and saga.step == PREPARE:
-        await sagas.advance(session, saga, PREPARE, deadline=await database_now(session))
-
-
-async def end_saga(session: WriteSession, refund_id: UUID) -> None:
-    """End the saga of a refund that something else has settled."""
-    saga = await sagas.lock(session, refund_id)
-    if saga is not None and saga.state in (
-        sagas.SagaState.RUNNING,
-        sagas.SagaState.NEEDS_ATTENTION,
-    ):
-        await sagas.complete(session, saga)
+    await sagas.end(session, refund.id)
 
 
 async def find(

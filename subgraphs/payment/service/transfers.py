@@ -242,11 +242,4 @@ async def resume(session: WriteSession, payee_id: UUID, *, waits_for: str | None
     if waits_for is not None:
         waiting = waiting.where(Transfer.waits_for == waits_for)
     for id_ in await session.scalars(waiting.order_by(Transfer.id)):
-        await wake(session, id_)
-
-
-async def wake(session: WriteSession, transfer_id: UUID) -> None:
-    """Let one transfer look again now, if it waits."""
-    saga = await sagas.lock(session, transfer_id)
-    if saga is not None and saga.state == sagas.SagaState.RUNNING and saga.step == WAIT:
-        await sagas.advance(session, saga, WAIT, deadline=await database_now(session))
+        await sagas.wake(session, id_, WAIT)

@@ -117,7 +117,7 @@ async def _apply_refund(
     if item["status"] == "succeeded":
         if refund.status == "IN_FLIGHT":
             await refunds.finish(session, payment, refund, provider_id=item["id"], actor=actor)
-            await refunds.end_saga(session, refund.id)
+            await sagas.end(session, refund.id)
         return WebhookStatus.APPLIED
     code = item.get("failure_reason") or item["status"]
     if refund.status == "IN_FLIGHT" and code in disputes.REFUSALS:
@@ -128,9 +128,7 @@ async def _apply_refund(
             )
         await disputes.give_way(session, payment, refund, actor=actor)
     elif refund.status == "IN_FLIGHT":
-        # Another try needs another key: this one has its answer.
-        refund.turn += 1
-        refund.provider_refund_id = None
+        refunds.next_turn(refund)
         await refunds.fail(session, payment, refund, code, actor=actor)
         saga = await sagas.lock(session, refund.id)
         if saga is not None and saga.state == sagas.SagaState.RUNNING:
