@@ -1,9 +1,12 @@
 """TCP ports of the embedded services: chosen, checked, and named when they are taken."""
 
+import fcntl
 import os
 import random
 import socket
+import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from deploy.local.errors import LocalServiceError
@@ -25,13 +28,13 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Choose a free port that neither this process nor an outgoing connection will take."""
+    """Choose a free port that no other process of ours is given, nor an outgoing connection."""
     # Below the range from which the kernel picks the local ports of outgoing connections: a port
     # chosen inside it could be gone before the service has bound it.
     highest = _first_ephemeral_port() - 1
     for _ in range(1000):
         port = random.randint(min(15_000, highest - 1000), highest)  # noqa: S311 - not a secret
-        if port not in _given and is_free(port):
+        if port not in _given and is_free(port) and _reserve(port):
             _given.add(port)
             return port
     raise LocalServiceError("No free TCP port was found on 127.0.0.1: stop some programs.")
@@ -70,6 +73,25 @@ def ports_from_environment(defaults: Mapping[str, int]) -> dict[str, int]:
             )
         ports[key] = int(text)
     return ports
+
+
+def _reserve(port: int) -> bool:
+    """Keep other processes of this user from choosing a port, as long as this one lives.
+
+    A port is chosen seconds before its service listens: a suite beside this one would take it.
+    """
+    try:
+        fcntl.lockf(_reservations(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    return True
+
+
+@cache
+def _reservations() -> int:
+    """One byte for each port; a lock goes with its process, so the file is never closed."""
+    path = Path(tempfile.gettempdir()) / f"edtech-ports-{os.getuid()}"
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _first_ephemeral_port() -> int:

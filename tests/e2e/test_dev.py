@@ -7,7 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -36,15 +37,22 @@ def environment_of_a_newcomer(tmp_path: Path) -> dict[str, str]:
     return kept | ports | {"EDTECH_FOLDER": str(tmp_path / "local")}
 
 
-def start(environment: dict[str, str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextmanager
+def started(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """`edtech local up`; it ends with the block, whatever fails there."""
+    with subprocess.Popen(
         [sys.executable, "-m", "deploy", "local", "up"],
         env=environment,
         cwd=ROOT,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                interrupt(process)
 
 
 def read_until(process: subprocess.Popen[str], is_last: Callable[[str], bool]) -> str:
@@ -85,9 +93,9 @@ def living(folder: str) -> list[str]:
 
 def interrupt_at(sign: str, environment: dict[str, str]) -> None:
     """Start, and stop at a line of progress; nothing is left."""
-    process = start(environment)
-    read_until(process, lambda line: sign in line)
-    assert interrupt(process) == 130
+    with started(environment) as process:
+        read_until(process, lambda line: sign in line)
+        assert interrupt(process) == 130
     # The folder stands in the environment of everything that was started.
     assert living(environment["EDTECH_FOLDER"]) == []
 
@@ -107,13 +115,11 @@ def test_newcomer_interrupts_starts_again_and_gets_the_answer_of_the_readme(
             f"{router}/graphql", json={"query": block("graphql")}, timeout=20, trust_env=False
         ).json()
 
-    dev = start(environment_of_a_newcomer)
-    try:
+    with started(environment_of_a_newcomer) as dev:
         printed = wait_until_up(dev)
         assert f"{router}/graphql" in printed
         assert "searchCourses" in printed
         assert answer() == json.loads(block("json"))
-    finally:
         assert interrupt(dev) == 130
     assert living(environment_of_a_newcomer["EDTECH_FOLDER"]) == []
 
@@ -123,9 +129,9 @@ def test_taken_port_is_one_line_and_starts_nothing(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        process = start(environment_of_a_newcomer | {"EDTECH_ROUTER_PORT": str(port)})
-        output, _ = process.communicate(timeout=60)
-    assert process.returncode == 1
+        with started(environment_of_a_newcomer | {"EDTECH_ROUTER_PORT": str(port)}) as process:
+            output, _ = process.communicate(timeout=60)
+        assert process.returncode == 1
     [line] = output.strip().splitlines()
     assert str(port) in line
     assert "EDTECH_ROUTER_PORT" in line
@@ -141,8 +147,6 @@ def test_interrupt_at_any_moment_leaves_nothing_and_the_next_start_works(
     sign: str, environment_of_a_newcomer: dict[str, str]
 ) -> None:
     interrupt_at(sign, environment_of_a_newcomer)
-    again = start(environment_of_a_newcomer)
-    try:
+    with started(environment_of_a_newcomer) as again:
         wait_until_up(again)
-    finally:
         assert interrupt(again) == 130

@@ -1,6 +1,9 @@
 """Ports: chosen free, refused when taken, moved by the environment."""
 
+import random
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -12,6 +15,24 @@ def test_chosen_ports_differ_and_are_free() -> None:
     ports = [free_port() for _ in range(50)]
     assert len(set(ports)) == 50
     assert all(is_free(port) for port in ports)
+
+
+def test_port_given_to_another_process_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    choose = "from deploy.local.ports import free_port; print(free_port(), flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", choose], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        theirs = int(other.stdout.readline())
+        assert is_free(theirs)
+        offered, choose_any = [theirs], random.randint
+        monkeypatch.setattr(
+            random, "randint", lambda *range_: offered.pop() if offered else choose_any(*range_)
+        )
+        assert free_port() != theirs
+        assert not offered
+        other.stdin.close()
 
 
 def test_taken_port_is_refused_with_its_service_and_its_setting() -> None:
