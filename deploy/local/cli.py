@@ -1,4 +1,7 @@
-"""`edtech local …` and `edtech demo`: what runs on the embedded services."""
+"""`edtech local …` and `edtech demo`: what runs on the embedded services.
+
+Commands import what they work with, so that `--help` does not load every subgraph's code.
+"""
 
 import asyncio
 import shlex
@@ -6,10 +9,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-
-from deploy import demo, dev, revisions
-from deploy.local.errors import LocalServiceError
-from deploy.local.platform import running_environment
 
 out = Console()
 err = Console(stderr=True)
@@ -19,6 +18,8 @@ local_app = typer.Typer(no_args_is_help=True, help="The whole platform on this m
 
 def demonstrate() -> None:
     """Walk the journey of a tutor and a student through the router."""
+    from deploy import demo
+
     demo.run(out)
 
 
@@ -27,7 +28,7 @@ def bench(
     only: Annotated[str | None, typer.Option(help=f"One part: {PARTS}.")] = None,
 ) -> None:
     """Measure queries and events on a platform of its own; fails when costs are not constant."""
-    from deploy.bench import run as benchmarks  # here, since it loads the code of every subgraph
+    from deploy.bench import run as benchmarks
 
     part = None
     if only is not None:
@@ -43,12 +44,16 @@ def bench(
 @local_app.command("up", epilog="Example: EDTECH_ROUTER_PORT=4400 edtech local up")
 def up() -> None:
     """Start the whole platform here, with demo data, and wait for Ctrl-C."""
+    from deploy import dev
+
     dev.up(err)
 
 
 @local_app.command("prepare")
 def prepare() -> None:
     """Install what pip cannot (Kafka, the router's and the emulators' packages), once."""
+    from deploy import dev
+
     with dev.ProgressTable(err) as table:
         dev.prepare(table.show)
 
@@ -56,6 +61,8 @@ def prepare() -> None:
 @local_app.command("drift")
 def drift() -> None:
     """Fail when a subgraph's tables are not what its migrations make."""
+    from deploy import revisions
+
     lines = revisions.drifted()
     for line in lines:
         out.print(f"[red]drifts[/] {line}", highlight=False)
@@ -70,14 +77,15 @@ def revision(
     message: Annotated[str, typer.Argument(help="What changes, in a few words.")],
 ) -> None:
     """Write the migration from a subgraph's present revision to its models; read it before use."""
+    from deploy import revisions
+
     revisions.write_revision(subgraph, message)
 
 
 @local_app.command("seed", hidden=True)
 def seed() -> None:
     """Load the demo data into the platform that the environment leads to."""
-    # Here, since it loads the code of every subgraph.
-    from deploy import demo_data
+    from deploy import demo_data, dev
 
     asyncio.run(demo_data.seed(demo_data.password_in(dev.FOLDER / "demo-password")))
 
@@ -85,6 +93,10 @@ def seed() -> None:
 @local_app.command("env", epilog='Example: eval "$(edtech local env)"')
 def env() -> None:
     """Print the settings of the running `make dev` for other commands of this shell."""
+    from deploy import dev
+    from deploy.local.errors import LocalServiceError
+    from deploy.local.platform import running_environment
+
     environment = running_environment(dev.FOLDER)
     if environment is None:
         raise LocalServiceError("`make dev` is not running here: start it first.")
@@ -97,5 +109,7 @@ def env() -> None:
 @local_app.command("reset")
 def reset() -> None:
     """Remove the data of `make dev`; installed tools stay."""
+    from deploy import dev
+
     dev.reset()
     out.print("The data of `make dev` is removed.")
