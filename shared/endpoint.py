@@ -17,9 +17,10 @@ from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
-from strawberry.http import GraphQLHTTPResponse
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.unset import UnsetType
 
+from shared import over_http
 from shared.auth import SIGNATURE_HEADER, WEBSOCKET_SKEW_SECONDS, Authenticator, verify_proof
 from shared.errors import DomainError, Unauthenticated
 from shared.graph import BaseContext
@@ -47,6 +48,13 @@ def refusal(error: DomainError) -> Response:
     return Response(orjson.dumps(body), _STATUS.get(code, 500), headers, "application/json")
 
 
+def bad_request(error: over_http.BadRequest, kind: str) -> Response:
+    """What is no GraphQL request: one error, with the status that HTTP has for it."""
+    extensions = {"code": "INVALID_INPUT", "requestId": current_correlation()}
+    body = {"errors": [{"message": error.message, "extensions": extensions}]}
+    return Response(orjson.dumps(body), error.status, error.headers, kind)
+
+
 async def read_body(receive: Receive) -> bytes:
     """The request's whole body. Raises BodyTooLarge."""
     chunks: list[bytes] = []
@@ -64,18 +72,25 @@ async def read_body(receive: Receive) -> bytes:
             return b"".join(chunks)
 
 
-def replay(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives the body again, then whatever follows."""
+def again(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the body once more, then whatever follows."""
     given = False
 
-    async def again() -> Message:
+    async def replay() -> Message:
         nonlocal given
         if given:
             return await receive()
         given = True
         return {"type": "http.request", "body": body, "more_body": False}
 
-    return again
+    return replay
+
+
+def signed_bytes(scope: Scope, body: bytes) -> bytes:
+    """What the router's signature covers: the body; for a GraphQL query over GET, its text."""
+    if scope["method"] == "GET" and scope["path"].endswith("/graphql"):
+        return bytes(scope["query_string"])
+    return body
 
 
 class Gate:
@@ -94,19 +109,22 @@ class Gate:
         with story(correlation=request_id):
             try:
                 body = await read_body(receive)
-                proof = verify_proof(self._secrets, headers.get(SIGNATURE_HEADER, ""), body)
+                signature = headers.get(SIGNATURE_HEADER, "")
+                proof = verify_proof(self._secrets, signature, signed_bytes(scope, body))
                 if proof is None and not scope["path"].startswith(self._open or ("\0",)):
                     raise Unauthenticated("Only the router may ask.")
             except DomainError as error:
                 await refusal(error)(scope, receive, send)
                 return
-            scope.setdefault("state", {})["ip"] = proof.ip if proof else None
+            scope.setdefault("state", {}).update(
+                ip=proof.ip if proof else None, headers=headers, body=body
+            )
             with tracer.start_as_current_span(
                 f"{scope['method']} {scope['path']}",
                 context=propagate.extract(headers),
                 kind=trace.SpanKind.SERVER,
             ):
-                await self._app(scope, replay(body, receive), send)
+                await self._app(scope, again(body, receive), send)
 
 
 class Endpoint(GraphQL[BaseContext, None]):
@@ -129,26 +147,59 @@ class Endpoint(GraphQL[BaseContext, None]):
             return
         started = time.perf_counter()
         outcome = "refused"
+        state = scope["state"]
+        headers: Mapping[str, str] = state["headers"]
         try:
-            request = Request(scope)
-            scope["state"]["viewer"] = await self._viewer(
-                request.headers.get("authorization"),
-                ip=scope["state"]["ip"],
-                user_agent=request.headers.get("user-agent"),
+            viewer = await self._viewer(
+                headers.get("authorization"),
+                ip=state["ip"],
+                user_agent=headers.get("user-agent"),
             )
             outcome = "answered"
-            user_id = scope["state"]["viewer"].user_id
-            with structlog.contextvars.bound_contextvars(user_id=user_id and str(user_id)):
-                await super().__call__(scope, receive, send)
+            with structlog.contextvars.bound_contextvars(
+                user_id=viewer.user_id and str(viewer.user_id)
+            ):
+                response = await self._answer(scope, headers, state["body"], viewer)
         except DomainError as error:
-            await refusal(error)(scope, receive, send)
+            response = refusal(error)
         except Exception:
             outcome = "failed"
             log.exception("request failed", subgraph=self._subgraph.name)
-            await refusal(DomainError("Unexpected error."))(scope, receive, send)
+            response = refusal(DomainError("Unexpected error."))
         finally:
             elapsed = time.perf_counter() - started
             REQUESTS.labels(self._subgraph.name, outcome).observe(elapsed)
+        await response(scope, receive, send)
+
+    async def _answer(
+        self, scope: Scope, headers: Mapping[str, str], body: bytes, viewer: Viewer
+    ) -> Response:
+        """Execute what is asked; what is no GraphQL request is refused with the fitting status."""
+        method: str = scope["method"]
+        kind = over_http.JSON
+        try:
+            kind = over_http.media_type(headers.get("accept"))
+            asked = over_http.read(method, headers.get("content-type"), scope["query_string"], body)
+            context = self._subgraph.context(
+                viewer=viewer, runtime=self._runtime, language=headers.get("accept-language")
+            )
+            result = await self.schema.execute(
+                asked.query,
+                asked.variables,
+                context,
+                operation_name=asked.operation_name,
+                allowed_operation_types=asked.allowed,
+                operation_extensions=asked.extensions,
+            )
+        except over_http.BadRequest as error:
+            return bad_request(error, kind)
+        except CannotGetOperationTypeError as error:
+            return bad_request(over_http.BadRequest(f"{error.as_http_error_reason()}."), kind)
+        except InvalidOperationTypeError as error:
+            reason = f"{error.as_http_error_reason(method).capitalize()}."
+            return bad_request(over_http.BadRequest(reason, 405, allow="POST"), kind)
+        status, content = over_http.answer(result, kind)
+        return Response(content, status, media_type=kind)
 
     async def _viewer(
         self, authorization: str | None, *, ip: str | None, user_agent: str | None
@@ -162,9 +213,9 @@ class Endpoint(GraphQL[BaseContext, None]):
     async def get_context(
         self, request: Request | WebSocket, response: Response | WebSocket
     ) -> BaseContext:
-        """The context of one request, or of one socket before its connection init."""
+        """The context of one socket before its connection init."""
         return self._subgraph.context(
-            viewer=request.scope.get("state", {}).get("viewer") or Viewer(),
+            viewer=Viewer(),
             runtime=self._runtime,
             language=request.headers.get("accept-language"),
         )
@@ -200,15 +251,3 @@ class Endpoint(GraphQL[BaseContext, None]):
     def encode_json(self, data: object) -> str:
         """JSON by orjson, as text: WebSocket clients expect text frames."""
         return orjson.dumps(data).decode()
-
-    def create_response(
-        self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
-    ) -> Response:
-        """JSON by orjson, without the detour through text."""
-        headers: Mapping[str, str] = dict(sub_response.headers)
-        return Response(
-            orjson.dumps(response_data),
-            sub_response.status_code or 200,
-            dict(headers),
-            "application/json",
-        )
