@@ -16,6 +16,7 @@ GENEROUS = {
     "WORKER_POLL_SECONDS": "0.2",
     "IDENTITY_LIMIT_REGISTER_IP": "100000/3600",
     "IDENTITY_LIMIT_LOGIN_IP": "100000/300",
+    "IDENTITY_LIMIT_LOGIN_ACCOUNT": "100000/300",
     "IDENTITY_LIMIT_TOKEN_IP": "100000/300",
     "IDENTITY_LIMIT_REFRESH_IP": "100000/300",
     "IDENTITY_LIMIT_MAIL_IP": "100000/3600",
@@ -25,7 +26,7 @@ GENEROUS = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def platform() -> Iterator[Platform]:
     """Everything on free ports, in a folder that is removed afterwards."""
     with (
@@ -35,7 +36,7 @@ def platform() -> Iterator[Platform]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def collector() -> Iterator[Collector]:
     """Takes spans."""
     collector = Collector()
@@ -43,7 +44,7 @@ def collector() -> Iterator[Collector]:
     collector.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def split_platform(collector: Collector) -> Iterator[Platform]:
     """APIs and workers in processes of their own, which may be killed; everything is traced."""
     tracing = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_TRACES_SAMPLER_ARG": "1"}
@@ -67,7 +68,7 @@ def client(platform: Platform) -> Iterator[Client]:
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def admin(platform: Platform) -> Iterator[Client]:
     """The platform's admin, signed in once for all journeys."""
     with web_app(platform) as client:
