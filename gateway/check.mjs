@@ -1,6 +1,7 @@
-// Facts for the schema checker: one JSON request on stdin, one JSON answer on stdout. What is good
-// or bad is decided in Python; here is only what composition, comparison, validation and planning say.
-import { text } from 'node:stream/consumers';
+// Facts for the schema checker: each line of stdin is a JSON request, each line of stdout its answer.
+// What is good or bad is decided in Python; here is only what composition, comparison, validation and
+// planning say.
+import { createInterface } from 'node:readline';
 
 import { compare } from './check/compare.mjs';
 import { createDocuments } from './check/documents.mjs';
@@ -41,6 +42,7 @@ export async function check({ base, head, documents }) {
 }
 
 if (import.meta.main) {
-  const answer = await check(JSON.parse(await text(process.stdin)));
-  process.stdout.write(`${JSON.stringify(answer)}\n`);
+  for await (const line of createInterface({ input: process.stdin })) {
+    process.stdout.write(`${JSON.stringify(await check(JSON.parse(line)))}\n`);
+  }
 }

@@ -5,6 +5,9 @@ import { parse as parseYaml } from 'yaml';
 
 import { readContract } from './contracts.mjs';
 
+/** What the process exits with when it cannot run as it was told to. */
+export const EXIT_CONFIGURATION = 3;
+
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const DOCUMENT_HASH = /^[0-9a-f]{64}$/;
 const SUBGRAPH_NAME = /^[a-z][a-z0-9_-]*$/;

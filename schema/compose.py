@@ -1,6 +1,7 @@
 """Composition by `@theguild/federation-composition` (MIT), run on the bundled Node."""
 
 import json
+import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from schema.registry import ROOT
 from shared.contracts import Contract
 
 TIMEOUT_SECONDS = 60
+TOOLS = ROOT / ".local" / "tools"
 
 
 class CompositionError(Exception):
@@ -39,6 +41,12 @@ def node() -> Path:
     return Path(spec.origin).parent / "bin" / "node"
 
 
+def node_environment() -> dict[str, str]:
+    """The environment of our Node programs: where tools are installed, what is compiled is kept."""
+    kept = {"NODE_COMPILE_CACHE": str(TOOLS / "compiled")} if TOOLS.is_dir() else {}
+    return {**kept, **os.environ}
+
+
 def compose(
     subgraphs: Mapping[str, tuple[str, str]], contracts: Mapping[str, Contract] | None = None
 ) -> Composition:
@@ -64,6 +72,7 @@ def compose(
         text=True,
         timeout=TIMEOUT_SECONDS,
         check=False,
+        env=node_environment(),
     )
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]

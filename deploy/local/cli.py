@@ -12,7 +12,7 @@ from rich.console import Console
 
 out = Console()
 err = Console(stderr=True)
-PARTS = "queries, events, scale or checks"
+PARTS = "queries, events, scale, checks or executor"
 local_app = typer.Typer(no_args_is_help=True, help="The whole platform on this machine.")
 
 

@@ -20,12 +20,11 @@ Object.assign(UNLIMITED, { pageSize: Infinity });
 
 /** Facts of documents over two composed sides. */
 export function createDocuments({ base, head }) {
-  const planners = new Map();
-
-  function planner(side, contract) {
-    const supergraph = side.supergraphs.get(contract);
-    if (!planners.has(supergraph)) planners.set(supergraph, new QueryPlanner(supergraph));
-    return planners.get(supergraph);
+  function planner({ planners, supergraphs }, contract) {
+    if (!planners.has(contract)) {
+      planners.set(contract, new QueryPlanner(supergraphs.get(contract)));
+    }
+    return planners.get(contract);
   }
 
   function facts(documents) {

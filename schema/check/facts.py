@@ -1,16 +1,13 @@
-"""What composition, comparison, validation and planning say, from one run of gateway/check.mjs."""
+"""What composition, comparison, validation and planning say, in one answer of gateway/check.mjs."""
 
-import json
 import re
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypedDict, cast
+from typing import TypedDict, cast
 
-from schema.check.findings import InputError, Place, TimedOut
+from schema.check import program
+from schema.check.findings import Place
 from schema.check.snapshot import Snapshot
-from schema.compose import CompositionError, node
-from schema.registry import ROOT
 
 
 class Directive(TypedDict):
@@ -200,8 +197,6 @@ def parent_of(coordinate: str) -> str | None:
     return coordinate.partition(".")[0] if "." in coordinate else None
 
 
-# Composition makes much that is soon forgotten: with more room for it, it takes half the time.
-_SETTINGS = ("--max-semi-space-size=64",)
 _COORDINATE = re.compile(r"\b[A-Z]\w*(?:\.\w+(?:\(\w+:\))?)?")
 
 
@@ -226,27 +221,4 @@ def gather(base: Snapshot | None, head: Snapshot, *, timeout: float) -> Facts:
             for path, each in sorted(head.documents.items())
         ],
     }
-    return Facts(head, base, cast(Answer, run(request, timeout=timeout)))
-
-
-def run(request: dict[str, Any], *, timeout: float) -> Any:
-    """One Node process: a request in, an answer out. Raises InputError and TimedOut."""
-    if not (ROOT / "gateway" / "node_modules").is_dir():
-        raise InputError("The router's packages are not installed: run `make schema-check`.")
-    try:
-        done = subprocess.run(  # noqa: S603 - our own program
-            [node(), *_SETTINGS, ROOT / "gateway" / "check.mjs"],
-            input=json.dumps(request),
-            capture_output=True,
-            text=True,
-            timeout=max(timeout, 0.001),
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise TimedOut("Composition and comparison did not end in time.") from None
-    except CompositionError as error:
-        raise InputError(str(error)) from None
-    if done.returncode != 0:
-        lines = [line for line in done.stderr.splitlines() if "Error" in line]
-        raise InputError(f"gateway/check.mjs failed: {(lines or ['no reason'])[0].strip()}")
-    return json.loads(done.stdout)
+    return Facts(head, base, cast(Answer, program.run(request, timeout=timeout)))

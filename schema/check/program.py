@@ -12,6 +12,7 @@ from schema.registry import ROOT
 
 # Composition makes much that is soon forgotten: with more room for it, it takes half the time.
 _SETTINGS = ("--max-semi-space-size=64",)
+_GOODBYE_SECONDS = 5.0
 
 
 class Program:
@@ -48,7 +49,8 @@ class Program:
 
     def _answer(self, request: dict[str, Any], timeout: float) -> Any:
         process = self._process or self._start()
-        assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018
+        assert process.stdin is not None  # noqa: S101 - narrows the type
+        assert process.stdout is not None  # noqa: S101 - narrows the type
         late = Event()
 
         def end() -> None:
@@ -78,12 +80,15 @@ class Program:
         if not (ROOT / "gateway" / "node_modules").is_dir():
             raise InputError("The router's packages are not installed: run `make schema-check`.")
         try:
-            command = [node(), *_SETTINGS, ROOT / "gateway" / "check.mjs"]
+            program = node()
         except CompositionError as error:
             raise InputError(str(error)) from None
-        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+        # A file never fills up as a pipe does that nobody reads.
+        self._errors = tempfile.TemporaryFile(  # noqa: SIM115 - closed with the process
+            "w+", encoding="utf-8", errors="replace"
+        )
         self._process = subprocess.Popen(  # noqa: S603 - our own program
-            command,
+            [program, *_SETTINGS, ROOT / "gateway" / "check.mjs"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -105,8 +110,12 @@ class Program:
         if process is not None:
             if kill:
                 process.kill()
-            # Closes its input, at whose end it ends.
-            process.communicate()
+            try:
+                # Closes its input, at whose end it ends.
+                process.communicate(timeout=_GOODBYE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
         if self._errors is not None:
             self._errors.close()
             self._errors = None

@@ -144,7 +144,7 @@ def _files(proposal: Proposal) -> tuple[Files, Files]:
         return head, load(proposal.root, proposal.baseline)
     if not sources.is_repository(proposal.root):
         raise InputError("This is no git repository: name a baseline.")
-    return head, sources.from_git(proposal.root, sources.merge_base(proposal.root))
+    return head, sources.from_commit(proposal.root, sources.merge_base(proposal.root))
 
 
 def _with_sdl(head: Files, name: str, file: Path) -> Files:
@@ -159,7 +159,7 @@ def _with_sdl(head: Files, name: str, file: Path) -> Files:
 
 
 def _today(root: Path) -> date:
-    found = sources.date_of_head(root) if sources.is_repository(root) else None
+    found = sources.date_of_head(root)
     if found is None:
         raise WrongUsage("There is no commit whose date could be taken: give --today.")
     return found

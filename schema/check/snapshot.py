@@ -17,6 +17,9 @@ REFERENCES = "schema/references.yaml"
 OPERATIONS = "schema/operations/"
 EVENTS = "schema/events/"
 
+# The same safe loader in C, where PyYAML was built with it: seven times as fast.
+_LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+
 T = TypeVar("T", bound=BaseModel)
 
 
@@ -150,7 +153,7 @@ def read(files: Files) -> Snapshot:
 def read_yaml(texts: dict[str, str], path: str, model: type[T]) -> T:
     """A YAML file of a registry as its model. Raises InputError with one line."""
     try:
-        return model.model_validate(yaml.safe_load(texts[path]) or {})
+        return model.model_validate(yaml.load(texts[path], _LOADER) or {})  # noqa: S506 - a safe one
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1

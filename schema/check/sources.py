@@ -12,6 +12,7 @@ REGISTRY = "gateway/supergraph.yaml"
 # What makes a registry; programs that lie beside the files do not.
 SUFFIXES = (".graphql", ".json", ".yaml")
 GIT_TIMEOUT_SECONDS = 30
+_DEFAULT_BRANCHES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,11 @@ def from_git(root: Path, revision: str) -> Files:
     commit = resolve(root, revision)
     if commit is None:
         raise InputError(f"The baseline {revision!r} is no revision of this repository.")
+    return from_commit(root, commit)
+
+
+def from_commit(root: Path, commit: str) -> Files:
+    """The registry as a commit has it, which is there. Raises InputError."""
     listing = _git(root, "ls-tree", "-r", "-z", commit, "--", REGISTRY, "schema")
     blobs = {}
     for line in filter(None, listing.split(b"\0")):
@@ -93,8 +99,10 @@ def resolve(root: Path, revision: str) -> str | None:
 
 def merge_base(root: Path) -> str:
     """Where the present work left the default branch. Raises InputError."""
-    for branch in ("origin/HEAD", "origin/main", "origin/master", "main", "master"):
-        if resolve(root, branch) is None:
+    asked = "".join(f"{branch}^{{commit}}\n" for branch in _DEFAULT_BRANCHES)
+    answers = _git(root, "cat-file", "--batch-check=%(objecttype)", input=asked.encode())
+    for branch, answer in zip(_DEFAULT_BRANCHES, answers.splitlines(), strict=True):
+        if answer != b"commit":
             continue
         base = _git(root, "merge-base", "HEAD", branch, may_fail=True).decode().strip()
         if not base:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import httpx
 
 from deploy.local.platform import Platform
+from tests.support.plain import PLAIN
 
 T = TypeVar("T")
 PASSWORD = "corvid-lantern-quilted-91"
@@ -46,7 +47,7 @@ def eventually(check: Callable[[], T | None], *, within: float = 30) -> T:
 @contextmanager
 def web_app(platform: Platform, **options: Any) -> Iterator["Client"]:
     """A client of a platform's router, not signed in."""
-    with httpx.Client(**{"timeout": 20, "trust_env": False, **options}) as http:
+    with httpx.Client(**{"timeout": 20, "trust_env": False, "verify": PLAIN, **options}) as http:
         yield Client(http, platform.router_url, platform.env["MAIL_CATCHER_URL"])
 
 

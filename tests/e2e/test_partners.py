@@ -29,6 +29,7 @@ from tests.e2e.test_commands import edtech
 from tests.e2e.test_course_purchase import course_for_sale
 from tests.schema.test_contracts import coordinates
 from tests.subgraphs.identity.receiver import Receiver
+from tests.support.plain import PLAIN
 
 NAME = "partner-catalog"
 BURST = 150
@@ -100,6 +101,7 @@ class Program:
             data={"grant_type": "client_credentials", **form},
             auth=(self.client_id, self.secret),
             trust_env=False,
+            verify=PLAIN,
             timeout=20,
         )
 
@@ -110,6 +112,7 @@ class Program:
             json={"query": query, "variables": variables},
             headers={"authorization": f"Bearer {token}"},
             trust_env=False,
+            verify=PLAIN,
             timeout=20,
         )
 

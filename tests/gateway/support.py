@@ -21,8 +21,10 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from deploy.local import tools
 from deploy.local.ports import free_port
+from schema.compose import node_environment
 from tests.gateway import tokens
 from tests.gateway.subgraphs import COURSES, GHOST, SECRET, USERS, subgraph_app
+from tests.support.plain import PLAIN
 
 GATEWAY = tools.ROOT / "gateway"
 PATIENCE = 20.0
@@ -39,6 +41,7 @@ def compose(
         text=True,
         check=True,
         timeout=60,
+        env=node_environment(),
     )
     result: dict[str, Any] = json.loads(done.stdout)
     return result
@@ -194,7 +197,8 @@ class Router:
 
     def admin(self, path: str) -> httpx.Response:
         """Ask the admin listener."""
-        return httpx.get(f"http://127.0.0.1:{self.admin_port}{path}", trust_env=False, timeout=5)
+        url = f"http://127.0.0.1:{self.admin_port}{path}"
+        return httpx.get(url, trust_env=False, timeout=5, verify=PLAIN)
 
     def metric(self, sample: str) -> float:
         """The value of one sample, zero if there is none."""
@@ -210,7 +214,7 @@ class Router:
 
     def client(self) -> httpx.AsyncClient:
         """An HTTP client of the public port."""
-        return httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=PATIENCE)
+        return httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=PATIENCE, verify=PLAIN)
 
     async def ask(
         self,

@@ -33,6 +33,7 @@ OUTSIDE = (
     "_Any",
     "join__",
 )
+DOCUMENT = "a" * 64
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +55,17 @@ def file(folder: Path) -> ContractFile:
 def pair(
     shop: Shop, valkey: Valkey, folder: Path, file: ContractFile
 ) -> Iterator[tuple[Router, Router]]:
-    """Two copies of the contract's router: one in production, one in development."""
+    """Two copies of the contract's router, one in production, one in development.
+
+    Both are given the documents of the whole graph's clients, as the image does.
+    """
+    manifest = folder / "documents.json"
+    manifest.write_text(json.dumps({DOCUMENT: "query Outside { suppliers { vendor } }"}))
     url = valkey.env()["VALKEY_URL"]
+    given = {"TRUSTED_DOCUMENTS": str(manifest)}
     modes = ("production", "development")
     routers = [
-        shop_router(shop, folder / f"shop-{mode}", file, url, ROUTER_ENV=mode).start()
+        shop_router(shop, folder / f"shop-{mode}", file, url, ROUTER_ENV=mode, **given).start()
         for mode in modes
     ]
     yield routers[0], routers[1]
@@ -88,6 +95,23 @@ async def test_partner_reads_the_contract_across_subgraphs(contract: Router) -> 
             "products": [{"name": "product 1"}, {"name": "product 2"}],
         }
     }
+
+
+async def test_partner_cannot_run_or_probe_the_documents_of_others(contract: Router) -> None:
+    async with contract.client() as client:
+        answers = [
+            await client.post("/graphql", json={"documentId": each}, headers=partner())
+            for each in (DOCUMENT, "b" * 64)
+        ]
+        known, unknown = [only_error(answer) for answer in answers]
+        assert (known["message"], known["extensions"]["code"]) == (
+            unknown["message"],
+            unknown["extensions"]["code"],
+        )
+        assert "vendor" not in answers[0].text
+        text = {"query": '{ product(id: "7") { name } }'}
+        answer = await client.post("/graphql", json=text, headers=partner())
+        assert answer.json() == {"data": {"product": {"name": "product 7"}}}
 
 
 async def test_introspection_shows_the_contract_alone(pair: tuple[Router, Router]) -> None:

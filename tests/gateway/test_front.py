@@ -9,6 +9,7 @@ from graphql import get_introspection_query
 
 from tests.gateway.subgraphs import Record
 from tests.gateway.support import Router, bearer, only_error
+from tests.support.plain import PLAIN
 
 APP = "https://app.test"
 PREFLIGHT = {
@@ -200,7 +201,7 @@ def test_admin_port_serves_health_and_metrics(router: Router) -> None:
         assert router.admin(path).status_code == 200
     assert router.admin("/graphql").status_code == 404
     url = f"http://127.0.0.1:{router.admin_port}/metrics"
-    assert httpx.post(url, trust_env=False).status_code == 405
+    assert httpx.post(url, trust_env=False, verify=PLAIN).status_code == 405
 
 
 async def test_metrics_count_requests_and_have_no_label_that_a_client_chooses(

@@ -11,6 +11,7 @@ from graphql import FragmentDefinitionNode, build_schema, parse, print_ast, vali
 
 from deploy.local import tools
 from schema import documents
+from schema.compose import node_environment
 from schema.contracts import contracts, schema_path
 from schema.documents import RegisteredDocument
 from schema.registry import ROOT
@@ -85,6 +86,7 @@ def test_relay_compiler_takes_schema_and_documents(
         text=True,
         check=False,
         timeout=100,
+        env=node_environment(),
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -107,6 +109,7 @@ def test_graphql_codegen_takes_schema_and_documents(
         text=True,
         check=False,
         timeout=100,
+        env=node_environment(),
         cwd=CLIENTS,
     )
     assert done.returncode == 0, done.stderr

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from graphql import build_schema
+from typer.testing import CliRunner
 
+from deploy.cli import app
 from schema import documents
 from schema.documents import DocumentError, RegisteredDocument
 from schema.registry import ROOT
@@ -142,10 +144,10 @@ def test_public_schema_that_is_missing_or_broken_is_named(tmp_path: Path) -> Non
         assert (finding.path, finding.code) == ("schema/public.graphql", "SCHEMA_UNREADABLE")
 
 
-def edtech(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command as somebody runs it."""
-    return subprocess.run(
-        [sys.executable, "-m", "deploy", *arguments],
+def test_command_lists_documents(registered: list[RegisteredDocument]) -> None:
+    # As somebody runs it.
+    listed = subprocess.run(
+        [sys.executable, "-m", "deploy", "schema", "documents"],
         capture_output=True,
         text=True,
         check=False,
@@ -153,18 +155,18 @@ def edtech(*arguments: str) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         env=os.environ | {"COLUMNS": "300"},
     )
-
-
-def test_command_lists_documents_and_writes_the_manifest(
-    registered: list[RegisteredDocument], tmp_path: Path
-) -> None:
-    listed = edtech("schema", "documents")
     assert listed.returncode == 0
     assert [line.split()[0] for line in listed.stdout.splitlines()] == [e.id for e in registered]
+
+
+def test_command_writes_the_manifest_or_one_line(
+    registered: list[RegisteredDocument], tmp_path: Path
+) -> None:
     file = tmp_path / "deep" / "manifest.json"
-    written = edtech("schema", "documents", "--manifest", str(file))
-    assert (written.returncode, written.stdout) == (0, "")
+    written = CliRunner().invoke(app, ["schema", "documents", "--manifest", str(file)])
+    assert (written.exit_code, written.stdout) == (0, "")
     assert file.read_text() == documents.manifest(registered)
-    refused = edtech("schema", "documents", "--manifest", "/proc/nowhere/manifest.json")
-    assert refused.returncode == 3
+    nowhere = "/proc/nowhere/manifest.json"
+    refused = CliRunner().invoke(app, ["schema", "documents", "--manifest", nowhere])
+    assert refused.exit_code == 3
     assert len(refused.stderr.splitlines()) == 1

@@ -4,6 +4,7 @@ import asyncio
 import smtplib
 import ssl
 from email.message import EmailMessage
+from functools import cached_property
 from typing import Any
 
 from subgraphs.identity.config import Settings
@@ -23,10 +24,13 @@ class MailServer:
         """Hand one mail over. Raises MailRefused, or OSError when a later try may succeed."""
         await asyncio.to_thread(self._send, mail)
 
+    @cached_property
+    def _trusted(self) -> ssl.SSLContext:
+        # smtplib's own default verifies no certificate. Made once: it reads every known authority.
+        return ssl.create_default_context()
+
     def _send(self, mail: EmailMessage) -> None:
         s = self._settings
-        # The library's own default verifies no certificate.
-        trusted = ssl.create_default_context()
         where: dict[str, Any] = {
             "host": s.smtp_host,
             "port": s.smtp_port,
@@ -34,12 +38,12 @@ class MailServer:
         }
         try:
             with (
-                smtplib.SMTP_SSL(**where, context=trusted)
+                smtplib.SMTP_SSL(**where, context=self._trusted)
                 if s.smtp_security == "tls"
                 else smtplib.SMTP(**where)
             ) as server:
                 if s.smtp_security == "starttls":
-                    server.starttls(context=trusted)
+                    server.starttls(context=self._trusted)
                 if s.smtp_user is not None and s.smtp_password is not None:
                     server.login(s.smtp_user, s.smtp_password.get_secret_value())
                 server.send_message(mail)

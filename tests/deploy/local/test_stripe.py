@@ -12,6 +12,7 @@ import pytest
 
 from deploy.local.stripe import WEBHOOK_SECRET, Stripe
 from deploy.local.stripe.webhooks import signature
+from tests.support.plain import PLAIN
 
 INTENT = {"amount": "5000", "currency": "usd", "metadata[payment_id]": "p-1"}
 
@@ -73,13 +74,13 @@ def call(
     headers = {"authorization": f"Bearer {key}"} | {k.replace("_", "-"): v for k, v in head.items()}
     url = f"{service.env()['STRIPE_API_BASE']}/v1/{path}"
     method = "GET" if data is None else "POST"
-    return httpx.request(method, url, data=data, headers=headers, trust_env=False)
+    return httpx.request(method, url, data=data, headers=headers, trust_env=False, verify=PLAIN)
 
 
 def control(service: Stripe, action: str, *, key: str = "sk_a", **params: Any) -> Any:
     url = f"{service.env()['STRIPE_API_BASE']}/_test/{action}"
     headers = {"authorization": f"Bearer {key}"}
-    return httpx.post(url, json=params, headers=headers, trust_env=False).json()
+    return httpx.post(url, json=params, headers=headers, trust_env=False, verify=PLAIN).json()
 
 
 def test_same_key_replays_and_other_parameters_are_an_error(stripe: Stripe) -> None:

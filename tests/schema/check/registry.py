@@ -319,7 +319,7 @@ class Registry:
         found = cls(root)
         for path, text in FILES.items():
             found.write(path, text)
-        git(root, "init", "--quiet", "--initial-branch=main")
+        git(root, "init", "--quiet", "--template=", "--initial-branch=main")
         git(root, "add", "--all")
         git(root, "commit", "--quiet", "--message=first")
         return found
