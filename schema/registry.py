@@ -3,12 +3,16 @@
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.loading import nothing_is_garbage
-from shared.runtime import Subgraph
+
+if TYPE_CHECKING:
+    # Many ask for names and files alone, and need no library of a subgraph.
+    from shared.runtime import Subgraph
 
 ROOT = Path(__file__).resolve().parent.parent
 PATH = ROOT / "gateway" / "supergraph.yaml"
@@ -64,17 +68,19 @@ def names() -> list[str]:
     return list(registry().subgraphs)
 
 
-def load_subgraph(name: str) -> Subgraph:
+def load_subgraph(name: str) -> "Subgraph":
     """A subgraph by name. Raises RegistryError for one that the registry does not know."""
     if name not in registry().subgraphs:
         raise RegistryError(f"No subgraph {name!r}; there are: {', '.join(names())}.")
+    from shared.runtime import Subgraph
+
     found = import_module(f"subgraphs.{name}.app").subgraph
     if not isinstance(found, Subgraph):
         raise RegistryError(f"subgraphs/{name}/app.py has no Subgraph named `subgraph`.")
     return found
 
 
-def load_subgraphs(chosen: list[str] | None = None) -> list[Subgraph]:
+def load_subgraphs(chosen: list[str] | None = None) -> "list[Subgraph]":
     """The named subgraphs, or all of them. Raises RegistryError."""
     with nothing_is_garbage():
         return [load_subgraph(name) for name in (chosen or names())]
