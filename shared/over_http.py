@@ -5,6 +5,7 @@ two media types. `application/json` answers 200 to whatever was understood as a 
 `application/graphql-response+json` answers 400 when nothing was executed.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
@@ -71,12 +72,20 @@ def _parameters(query_string: bytes) -> dict[str, Any]:
 
 def _json_object(text: bytes, about: str) -> dict[str, Any]:
     try:
-        found = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        found = _parse(text)
+    except (ValueError, RecursionError):
         raise BadRequest(f"{about} must be a JSON object.") from None
     if not isinstance(found, dict):
         raise BadRequest(f"{about} must be a JSON object.")
     return found
+
+
+def _parse(text: bytes) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        # Half a surrogate pair is JSON, too (RFC 8259, 8.2): its field can be named in the refusal.
+        return json.loads(text)
 
 
 def _asked(method: str, given: dict[str, Any]) -> Asked:
@@ -134,4 +143,12 @@ def answer(result: ExecutionResult, kind: str) -> tuple[int, bytes]:
         body["errors"] = [each.formatted for each in errors]
     if result.extensions:
         body["extensions"] = result.extensions
-    return 400 if refused and kind == GRAPHQL_RESPONSE else 200, orjson.dumps(body)
+    return 400 if refused and kind == GRAPHQL_RESPONSE else 200, _write(body)
+
+
+def _write(body: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError:
+        # Half a surrogate pair that came with the request, or a number of more than 64 bits.
+        return json.dumps(body, separators=(",", ":")).encode()

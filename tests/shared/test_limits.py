@@ -187,7 +187,7 @@ async def test_document_is_parsed_once_and_the_cache_is_bounded(
     assert parsed == [query]
     for number in range(MOST_DOCUMENTS):
         await own.execute(f"{{ a{number}: ping }}")
-    assert len(own._documents) == MOST_DOCUMENTS
+    assert len(own.documents) == MOST_DOCUMENTS
     parsed.clear()
     await own.execute(query, variable_values={"word": "a"})
     assert parsed == [query]

@@ -1,11 +1,13 @@
 """GraphQL over HTTP: media types, methods, and what is no GraphQL request."""
 
+import json
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx
 import orjson
 import pytest
+from strawberry.types import ExecutionResult
 
 from shared import over_http
 from shared.auth import SIGNATURE_HEADER, sign
@@ -95,7 +97,6 @@ async def test_what_was_executed_is_200_with_its_media_type(
         b'"text"',
         b"{",
         b"\xff",
-        b'{"query": "\\ud800"}',
         b"[" * 10_000,
         b'{"query": 1}',
         b'{"query": ""}',
@@ -108,6 +109,22 @@ async def test_what_was_executed_is_200_with_its_media_type(
 )
 async def test_malformed_request_is_one_error(learning: GraphClient, body: bytes) -> None:
     _refused(await learning.post(body), 400)
+
+
+async def test_half_a_surrogate_pair_is_bad_input_like_any(learning: GraphClient) -> None:
+    query = "query($n: Int) { courses(first: $n) { nodes { id } } }"
+    body = b'{"query": "%s", "variables": {"n": "\\ud800"}}' % query.encode()
+    answer = await learning.post(body)
+    assert answer.status_code == 200
+    [error] = answer.json()["errors"]
+    assert error["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+
+
+def test_what_few_parsers_like_is_written_all_the_same() -> None:
+    result = ExecutionResult(data={"text": "\ud800", "number": 2**70}, errors=None)
+    status, body = over_http.answer(result, JSON)
+    assert status == 200
+    assert json.loads(body) == {"data": result.data}
 
 
 async def test_operation_that_is_not_there_is_one_error(learning: GraphClient) -> None:
