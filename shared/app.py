@@ -5,6 +5,7 @@ A process serves any number of subgraphs, each under `/<name>`; production runs 
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import orjson
 import sqlalchemy as sa
@@ -18,7 +19,7 @@ from shared.auth import Authenticator, Jwks
 from shared.endpoint import Endpoint, Gate
 from shared.errors import DomainError
 from shared.runtime import Runtime, Subgraph
-from shared.telemetry import POOL
+from shared.telemetry import OPERATIONS, POOL
 
 
 def create_app(subgraph: Subgraph, runtime: Runtime) -> Starlette:
@@ -77,6 +78,8 @@ def create_admin_app(parts: Sequence[tuple[Subgraph, Runtime]]) -> Starlette:
             for pool, figures in runtime.database.pool_stats().items():
                 for figure, value in figures.items():
                     POOL.labels(subgraph.name, pool, figure).set(value)
+            for how, count in asdict(subgraph.schema.engine.counts).items():
+                OPERATIONS.labels(subgraph.name, how).set(count)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return Starlette(

@@ -50,6 +50,10 @@ class PlatformSettings(BaseSettings):
     )
     # How often a worker looks for mails, saga deadlines and the like that are due.
     worker_poll_seconds: float = Field(1, validation_alias="WORKER_POLL_SECONDS", gt=0)
+    # Off: graphql-core interprets every operation. See shared/executor/README.md.
+    graphql_compiled: bool = Field(True, validation_alias="GRAPHQL_COMPILED")
+    # One query in so many is answered by graphql-core, too, and compared; none with 0.
+    graphql_sample_every: int = Field(0, validation_alias="GRAPHQL_SAMPLE_EVERY", ge=0)
     trace_sample_ratio: float = Field(0.1, validation_alias="OTEL_TRACES_SAMPLER_ARG", ge=0, le=1)
 
     @field_validator("gateway_secret", "seal_secret")

@@ -139,6 +139,7 @@ class Endpoint(GraphQL[BaseContext, None]):
             max_subscriptions_per_connection=None,
         )
         self._subgraph, self._runtime, self._authenticator = subgraph, runtime, authenticator
+        subgraph.schema.configure(runtime.settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Authenticate, then execute; the outcome and the time go to the metrics."""

@@ -31,6 +31,11 @@ REQUESTS = Histogram(
 FIELD_ERRORS = Counter(
     "edtech_field_errors_total", "Errors in GraphQL answers by code.", ["subgraph", "code"]
 )
+OPERATIONS = Gauge(
+    "edtech_operations",
+    "Operations since the start by how: compiled, interpreted, sampled; different is a defect.",
+    ["subgraph", "how"],
+)
 POOL = Gauge("edtech_db_pool", "Database pool figures.", ["subgraph", "pool", "figure"])
 OUTBOX_DEPTH = Gauge("edtech_outbox_depth", "Events that wait to be published.", ["subgraph"])
 OUTBOX_AGE = Gauge("edtech_outbox_age_seconds", "Age of the oldest waiting event.", ["subgraph"])

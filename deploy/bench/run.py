@@ -14,6 +14,7 @@ import httpx
 from rich.console import Console
 
 from deploy.bench import checks, constancy, crowd, market, pipeline, queries, scale, slots, tables
+from deploy.bench.executor import run as executors
 from deploy.bench.meters import Statements
 from deploy.bench.questions import (
     Faces,
@@ -39,6 +40,7 @@ class Only(StrEnum):
     EVENTS = "events"
     SCALE = "scale"
     CHECKS = "checks"
+    EXECUTOR = "executor"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Plan:
     effort: queries.Effort = field(default_factory=queries.Effort)
     numbers: pipeline.Numbers = field(default_factory=pipeline.Numbers)
     sizes: scale.Sizes = field(default_factory=scale.Sizes)
+    executor: executors.Effort = field(default_factory=executors.Effort)
     tutors: int = 1_000
     pages: int = 40
     callers: int = 50
@@ -65,10 +68,11 @@ QUICK = Plan(
     effort=queries.Effort(rounds=1, seconds=0.5, most=300, warm_up=16),
     numbers=pipeline.Numbers(idle=30, seconds=1.0, backlog=4000),
     sizes=scale.Sizes(few=1_000, many=11_000, rounds=10),
+    executor=executors.Effort(rounds=1, seconds=0.1, seconds_of_load=0.3),
     pages=10,
     callers=10,
     # Making tutors takes longer than everything else.
-    parts=frozenset({Only.QUERIES, Only.EVENTS}),
+    parts=frozenset({Only.QUERIES, Only.EVENTS, Only.EXECUTOR}),
 )
 # What the database did for each question of scale, in full.
 PLANS = ROOT / ".local" / "bench" / "plans.txt"
@@ -85,9 +89,12 @@ def run(out: Console, progress: Console, *, plan: Plan, only: Only | None = None
 
     if plan.wants(Only.CHECKS, only):
         out.print(checks.table(checks.measure()))
-        # It needs files alone, and no platform.
-        if only is Only.CHECKS:
-            return True
+    if plan.wants(Only.EXECUTOR, only):
+        for table in executors.tables(plan.executor, lambda step: show("Executor", step)):
+            out.print(table)
+    # They need no platform.
+    if only in (Only.CHECKS, Only.EXECUTOR):
+        return True
     with (
         tempfile.TemporaryDirectory(prefix="edtech-bench-") as folder,
         Platform(Path(folder), split=True, progress=show) as platform,

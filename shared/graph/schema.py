@@ -1,22 +1,20 @@
 """`build_schema`: the one way a subgraph's types become a federated schema."""
 
-import inspect
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable
-from functools import cache
 from typing import Any, cast
 
-import strawberry
-from graphql import DocumentNode, GraphQLError, parse, specified_rules
+from graphql import GraphQLError, GraphQLSchema, parse, specified_rules
 from graphql.validation import validate
 from strawberry.exceptions import MissingQueryError
-from strawberry.federation.schema import FederationAny
 from strawberry.federation.schema_directives import Key
 from strawberry.federation.types import FieldSet
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.execution import ExecutionContext, ExecutionResult, PreExecutionError
 
+from shared import executor
+from shared.config import PlatformSettings
 from shared.errors import DomainError
+from shared.executor import CompiledSchema, Documents
 from shared.graph.limits import MAX_TOKENS, ShapeLimits
 from shared.graph.masking import mask
 from shared.graph.problem import Problem, ProblemHandler, problem_codes_of
@@ -31,36 +29,35 @@ MOST_DOCUMENTS = 1000
 RULES = (*specified_rules, ShapeLimits)
 
 
-class Schema(strawberry.federation.Schema):
-    """A federated schema that knows its documents and never shows an accident to a caller."""
+class Schema(CompiledSchema):
+    """A federated schema that compiles its operations and never shows an accident to a caller."""
 
     def __init__(self, subgraph: str, **options: Any) -> None:
         self.subgraph = subgraph
-        self._documents: OrderedDict[str, tuple[DocumentNode, list[GraphQLError]]] = OrderedDict()
-        super().__init__(**options)
+        super().__init__(documents=_documents, **options)
+
+    def configure(self, settings: PlatformSettings) -> None:
+        """Execute as the process's settings say."""
+        self.engine.settings = executor.Settings(
+            enabled=settings.graphql_compiled, sample_every=settings.graphql_sample_every
+        )
 
     async def _prepare_operation_async(
         self, context: ExecutionContext, extensions_runner: Any
     ) -> PreExecutionError | None:
-        """Parse and validate each text once; Strawberry's own way costs milliseconds a request."""
+        """Parse and validate each text of a socket once, too."""
         if not context.query:
             raise MissingQueryError
-        known = self._documents.get(context.query)
-        if known is None:
-            try:
-                document = parse(context.query, max_tokens=MAX_TOKENS)
-            except GraphQLError as error:
-                return PreExecutionError(data=None, errors=[error])
-            known = (document, validate(self._schema, document, RULES))
-            self._documents[context.query] = known
-            if len(self._documents) > MOST_DOCUMENTS:
-                self._documents.popitem(last=False)
-        else:
-            self._documents.move_to_end(context.query)
-        context.graphql_document, errors = known
+        try:
+            document = self.documents.find(context.query)
+        except GraphQLError as error:
+            return PreExecutionError(data=None, errors=[error])
+        context.graphql_document = document.node
         context.validation_rules = ()
         refusal = await super()._prepare_operation_async(context, extensions_runner)
-        return PreExecutionError(data=None, errors=errors) if errors else refusal
+        if document.errors:
+            return PreExecutionError(data=None, errors=document.errors)
+        return refusal
 
     def process_errors(self, *_: Any) -> None:
         """Nothing: `mask` logs what is unexpected, and only that."""
@@ -86,34 +83,26 @@ class Schema(strawberry.federation.Schema):
             if (close := getattr(results, "aclose", None)) is not None:
                 await close()
 
-    def entities_resolver(
-        self, info: strawberry.Info, representations: list[FederationAny]
-    ) -> list[FederationAny]:
-        """Resolve each representation; an unknown or malformed one is null, one failure is alone.
+    def reference_resolver(self, type_: Any) -> Any:
+        """The type's own; what has none is no entity of this subgraph."""
+        return type_.resolve_reference
 
-        Unlike Strawberry's own, it looks at a signature once and leaves the variables untouched.
-        """
-        results: list[Any] = []
-        for representation in cast("list[dict[str, Any]]", representations):
-            try:
-                fields = {k: v for k, v in representation.items() if k != "__typename"}
-                resolve, wants_info = self._reference_resolver(representation["__typename"])
-                # As keywords of one call, so that a key named `info` cannot take its place.
-                results.append(resolve(info=info, **fields) if wants_info else resolve(**fields))
-            except (AttributeError, KeyError, TypeError):
-                problem = GraphQLError(
-                    "Unknown representation.", extensions={"code": "INVALID_INPUT"}
-                )
-                results.append(problem)
-            except DomainError as error:
-                results.append(error)
-        return results
+    def entity_failed(self, error: Exception) -> Exception:
+        """A refusal stands for its entity alone; so does what cannot be understood."""
+        if isinstance(error, DomainError):
+            return error
+        if isinstance(error, AttributeError | KeyError | TypeError):
+            return GraphQLError("Unknown representation.", extensions={"code": "INVALID_INPUT"})
+        raise error
 
-    @cache  # noqa: B019 - a schema lives as long as its process
-    def _reference_resolver(self, type_name: str) -> tuple[Any, bool]:
-        definition = cast("Any", self.schema_converter.type_map[type_name].definition)
-        resolve = definition.origin.resolve_reference
-        return resolve, "info" in inspect.signature(resolve).parameters
+
+def _documents(schema: GraphQLSchema) -> Documents:
+    return Documents(
+        schema,
+        parse=lambda text: parse(text, max_tokens=MAX_TOKENS),
+        validate=lambda known, document: validate(known, document, RULES),
+        most=MOST_DOCUMENTS,
+    )
 
 
 def build_schema(

@@ -140,6 +140,7 @@ def test_quick_run_measures_scale_only_when_asked() -> None:
     assert [part for part, is_wanted in wanted.items() if is_wanted] == [
         run.Only.QUERIES,
         run.Only.EVENTS,
+        run.Only.EXECUTOR,
     ]
     assert run.QUICK.wants(run.Only.SCALE, run.Only.SCALE)
     assert not run.QUICK.wants(run.Only.EVENTS, run.Only.SCALE)

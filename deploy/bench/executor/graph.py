@@ -1,0 +1,79 @@
+"""The graph that is measured; graphql.mjs has the same one in JavaScript. It needs no database."""
+
+from typing import Any
+
+import strawberry
+from strawberry.dataloader import DataLoader
+
+COURSES, USERS = 1000, 20
+LANGUAGES = ("en", "pt", "de", "fr")
+
+
+@strawberry.federation.type(keys=["id"])
+class Course:
+    id: strawberry.ID
+    title: str
+    language: str
+    seats: int
+    rating: float
+    is_open: bool
+
+    @classmethod
+    def resolve_reference(cls, id: strawberry.ID) -> "Course | None":
+        """The course of an id."""
+        return _COURSES.get(id)
+
+
+@strawberry.type
+class User:
+    id: strawberry.ID
+    name: str
+
+    @strawberry.field
+    async def courses(self, info: strawberry.Info[dict[str, Any], None]) -> list[Course]:
+        """Five courses, loaded together with those of other users."""
+        found: list[Course] = await info.context["courses"].load(self.id)
+        return found
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    def ping(self) -> str:
+        """The smallest answer."""
+        return "pong"
+
+    @strawberry.field
+    def courses(self, first: int) -> list[Course]:
+        """The first courses."""
+        return _LIST[:first]
+
+    @strawberry.field
+    def users(self, first: int) -> list[User]:
+        """The first users."""
+        return _USERS[:first]
+
+
+def _course(number: int) -> Course:
+    return Course(
+        id=strawberry.ID(str(number)),
+        title=f"Course {number}",
+        language=LANGUAGES[number % 4],
+        seats=number % 30,
+        rating=1 + number % 4 + 0.5,
+        is_open=number % 2 == 0,
+    )
+
+
+_LIST = [_course(number) for number in range(COURSES)]
+_COURSES = {course.id: course for course in _LIST}
+_USERS = [User(id=strawberry.ID(str(n)), name=f"User {n}") for n in range(USERS)]
+
+
+async def _load_courses(user_ids: list[str]) -> list[list[Course]]:
+    return [_LIST[5 * int(id_) : 5 * int(id_) + 5] for id_ in user_ids]
+
+
+def context() -> dict[str, Any]:
+    """What one request brings."""
+    return {"courses": DataLoader(load_fn=_load_courses)}
