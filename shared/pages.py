@@ -1,8 +1,8 @@
 """Pages by key cursors: stable under writes, where offsets skip and repeat.
 
 A cursor is the sort key of one row, with a mark of the order that it belongs to. `keyset` serves
-one list; `keyset_by_parent` serves the same page of many parents in one statement. Free of
-GraphQL, since services take it.
+one list; `ListsByParent` serves the same page of many parents in one statement. Free of GraphQL,
+since services take it.
 """
 
 import base64
@@ -143,7 +143,7 @@ def decode_cursor(cursor: str, order: Order, *, argument: str) -> list[Any]:
     return values
 
 
-def _beyond(order: Order, values: list[Any], *, backward: bool) -> sa.ColumnElement[bool]:
+def _beyond(order: Order, values: Sequence[Any], *, backward: bool) -> sa.ColumnElement[bool]:
     """Rows after the key (before it, when backward)."""
     columns, directions = zip(*order.columns, strict=True)
     if len(set(directions)) == 1:
@@ -160,22 +160,26 @@ def _beyond(order: Order, values: list[Any], *, backward: bool) -> sa.ColumnElem
     return sa.or_(*options)
 
 
-def from_cursor(statement: sa.Select[Any], order: Order, page: PageRequest) -> sa.Select[Any]:
-    """The rows of a select from the page's cursor on, in the direction in which it is read."""
-    if page.cursor is not None:
-        argument = "before" if page.backward else "after"
-        key = decode_cursor(page.cursor, order, argument=argument)
-        statement = statement.where(_beyond(order, key, backward=page.backward))
+def _key_of(page: PageRequest, order: Order) -> list[Any] | None:
+    """The key from which the page goes on. Raises InvalidInput."""
+    if page.cursor is None:
+        return None
+    return decode_cursor(page.cursor, order, argument="before" if page.backward else "after")
+
+
+def _from_key(
+    statement: sa.Select[Any], order: Order, key: Sequence[Any] | None, *, backward: bool
+) -> sa.Select[Any]:
+    if key is not None:
+        statement = statement.where(_beyond(order, key, backward=backward))
     for column, descending in order.columns:
-        statement = statement.order_by(
-            column.desc() if descending != page.backward else column.asc()
-        )
+        statement = statement.order_by(column.desc() if descending != backward else column.asc())
     return statement
 
 
-def _prepared(statement: sa.Select[Any], order: Order, page: PageRequest) -> sa.Select[Any]:
-    # One row more than asked for tells whether the list goes on.
-    return from_cursor(statement, order, page).limit(page.size + 1)
+def from_cursor(statement: sa.Select[Any], order: Order, page: PageRequest) -> sa.Select[Any]:
+    """The rows of a select from the page's cursor on, in the direction in which it is read."""
+    return _from_key(statement, order, _key_of(page, order), backward=page.backward)
 
 
 def _page(rows: list[Any], keys: list[Sequence[Any]], order: Order, page: PageRequest) -> Page[Any]:
@@ -196,10 +200,88 @@ async def keyset(
 ) -> Page[Any]:
     """One page of a select whose first column is the item. One statement."""
     keys = [column for column, _ in order.columns]
-    prepared = _prepared(statement.add_columns(*keys), order, page)
+    # One row more than asked for tells whether the list goes on.
+    prepared = from_cursor(statement.add_columns(*keys), order, page).limit(page.size + 1)
     rows = (await session.execute(prepared)).all()
     width = len(keys)
     return _page([row[0] for row in rows], [tuple(row[-width:]) for row in rows], order, page)
+
+
+class ListsByParent:
+    """A list that each parent has, such as a student's courses: the same page for many at once.
+
+    `statement` selects one ORM entity, `parent` is the column that holds the parent's id. Made once
+    in a module where it has no value of a request in it: SQLAlchemy takes longer to put the
+    statement together than to send it.
+    """
+
+    def __init__(self, statement: sa.Select[Any], order: Order, *, parent: Any) -> None:
+        self._statement, self._order, self._parent = statement, order, parent
+        # By direction, and whether the page goes on from a key.
+        self._prepared: dict[tuple[bool, bool], sa.Select[Any]] = {}
+
+    async def pages(
+        self, session: ReadSession, page: PageRequest, parents: Sequence[UUID]
+    ) -> list[Page[Any]]:
+        """A page for each parent, in the order of `parents`. One statement (LATERAL join)."""
+        key = _key_of(page, self._order)
+        kind = page.backward, key is not None
+        prepared = self._prepared.get(kind)
+        if prepared is None:
+            prepared = self._prepared[kind] = self._prepare(*kind)
+        values = {f"_key_{i}": value for i, value in enumerate(key or ())}
+        values |= {"_parents": list(parents), "_size": page.size + 1}
+        grouped: dict[UUID, list[Any]] = {}
+        for row in await session.execute(prepared, values):
+            grouped.setdefault(row[1], []).append(row)
+        return [
+            _page(
+                [row[0] for row in grouped.get(id_, [])],
+                [tuple(row[2:]) for row in grouped.get(id_, [])],
+                self._order,
+                page,
+            )
+            for id_ in parents
+        ]
+
+    def _prepare(self, backward: bool, goes_on: bool) -> sa.Select[Any]:
+        entity = self._statement.column_descriptions[0]["entity"]
+        columns = self._order.columns
+        key = [
+            sa.bindparam(f"_key_{i}", type_=column.type) for i, (column, _) in enumerate(columns)
+        ]
+        wanted = (
+            sa.func.unnest(sa.bindparam("_parents", type_=sa.ARRAY(sa.Uuid)))
+            .table_valued(sa.column("id", sa.Uuid))
+            .render_derived("p")
+        )
+        keys = [column.label(f"_key_{i}") for i, (column, _) in enumerate(columns)]
+        inner = _from_key(
+            self._statement.add_columns(*keys),
+            self._order,
+            key if goes_on else None,
+            backward=backward,
+        )
+        lateral = (
+            inner.where(self._parent == wanted.c.id)
+            .limit(sa.bindparam("_size", type_=sa.Integer))
+            .lateral("rows_of_parent")
+        )
+        places = [
+            lateral.c[label.name].desc() if descending != backward else lateral.c[label.name]
+            for label, (_, descending) in zip(keys, columns, strict=True)
+        ]
+        return (
+            sa.select(
+                sa.orm.aliased(entity, lateral),
+                wanted.c.id,
+                *(lateral.c[label.name] for label in keys),
+            )
+            .select_from(wanted)
+            .join(lateral, sa.true())
+            # A join promises no order, not even that of its parts.
+            .order_by(*places)
+        )
 
 
 async def keyset_by_parent(
@@ -211,47 +293,5 @@ async def keyset_by_parent(
     parent: Any,
     parents: Sequence[UUID],
 ) -> list[Page[Any]]:
-    """The same page for each parent, in the order of `parents`. One statement (LATERAL join).
-
-    `statement` selects one ORM entity, `parent` is the column that holds the parent's id.
-    """
-    entity = statement.column_descriptions[0]["entity"]
-    wanted = (
-        sa.func.unnest(sa.cast(list(parents), sa.ARRAY(sa.Uuid)))
-        .table_valued("id")
-        .render_derived("p")
-    )
-    keys = [column.label(f"_key_{i}") for i, (column, _) in enumerate(order.columns)]
-    inner = _prepared(statement.add_columns(*keys), order, page).where(
-        parent == sa.cast(wanted.c.id, sa.Uuid)
-    )
-    lateral = inner.lateral("rows_of_parent")
-    places = [
-        lateral.c[key.name].desc() if descending != page.backward else lateral.c[key.name]
-        for key, (_, descending) in zip(keys, order.columns, strict=True)
-    ]
-    rows = (
-        await session.execute(
-            sa.select(
-                sa.orm.aliased(entity, lateral),
-                wanted.c.id,
-                *(lateral.c[key.name] for key in keys),
-            )
-            .select_from(wanted)
-            .join(lateral, sa.true())
-            # A join promises no order, not even that of its parts.
-            .order_by(*places)
-        )
-    ).all()
-    grouped: dict[UUID, list[Any]] = {}
-    for row in rows:
-        grouped.setdefault(row[1], []).append(row)
-    return [
-        _page(
-            [row[0] for row in grouped.get(id_, [])],
-            [tuple(row[2:]) for row in grouped.get(id_, [])],
-            order,
-            page,
-        )
-        for id_ in parents
-    ]
+    """The pages of a list with values of the request in it, such as the viewer."""
+    return await ListsByParent(statement, order, parent=parent).pages(session, page, parents)

@@ -18,7 +18,7 @@ from shared.events.learning import (
     UnitCompleted,
 )
 from shared.outbox import publish
-from shared.pages import Order, Page, PageRequest, keyset_by_parent
+from shared.pages import ListsByParent, Order, Page, PageRequest
 from shared.viewer import Viewer, ViewerKind
 from subgraphs.learning.config import Settings
 from subgraphs.learning.models import (
@@ -41,6 +41,15 @@ from subgraphs.learning.service.seats import (
 # What a partner's program needs to read the enrolments of the account that it acts for.
 READ_SCOPE = "enrollments:read"
 _NEWEST = Order.by(Enrollment.id.desc())
+_COURSES_OF_STUDENT = ListsByParent(
+    sa.select(Course)
+    .join(Enrollment, Enrollment.course_id == Course.id)
+    .where(Enrollment.status.in_(SEATED), Course.deleted_at.is_(None)),
+    _NEWEST,
+    parent=Enrollment.student_id,
+)
+_OF_COURSE = ListsByParent(sa.select(Enrollment), _NEWEST, parent=Enrollment.course_id)
+_OF_STUDENT = ListsByParent(sa.select(Enrollment), _NEWEST, parent=Enrollment.student_id)
 
 
 @dataclass(frozen=True)
@@ -285,42 +294,21 @@ async def list_enrollments(
     session: ReadSession, student_ids: Sequence[UUID], *, page: PageRequest
 ) -> list[Page[Enrollment]]:
     """The enrolments of each student, the newest first."""
-    return await keyset_by_parent(
-        session,
-        sa.select(Enrollment),
-        _NEWEST,
-        page,
-        parent=Enrollment.student_id,
-        parents=student_ids,
-    )
+    return await _OF_STUDENT.pages(session, page, student_ids)
 
 
 async def list_course_enrollments(
     session: ReadSession, course_ids: Sequence[UUID], *, page: PageRequest
 ) -> list[Page[Enrollment]]:
     """The enrolments in each course, the newest first."""
-    return await keyset_by_parent(
-        session,
-        sa.select(Enrollment),
-        _NEWEST,
-        page,
-        parent=Enrollment.course_id,
-        parents=course_ids,
-    )
+    return await _OF_COURSE.pages(session, page, course_ids)
 
 
 async def list_enrolled_courses(
     session: ReadSession, student_ids: Sequence[UUID], *, page: PageRequest
 ) -> list[Page[Course]]:
     """The courses in which each student has or had a seat that was not given back."""
-    statement = (
-        sa.select(Course)
-        .join(Enrollment, Enrollment.course_id == Course.id)
-        .where(Enrollment.status.in_(SEATED), Course.deleted_at.is_(None))
-    )
-    return await keyset_by_parent(
-        session, statement, _NEWEST, page, parent=Enrollment.student_id, parents=student_ids
-    )
+    return await _COURSES_OF_STUDENT.pages(session, page, student_ids)
 
 
 async def get_progress(session: ReadSession, enrollment_ids: Sequence[UUID]) -> list[Progress]:

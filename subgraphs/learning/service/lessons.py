@@ -16,7 +16,7 @@ from shared.db import ReadSession, WriteSession, violated_constraint
 from shared.errors import Conflict, Forbidden, NotFound
 from shared.events.learning import LessonState
 from shared.outbox import publish
-from shared.pages import Order, Page, PageRequest, keyset_by_parent
+from shared.pages import ListsByParent, Order, Page, PageRequest, keyset_by_parent
 from shared.validation import optional_text
 from shared.viewer import Viewer
 from subgraphs.learning.models import (
@@ -49,6 +49,7 @@ MOST_REASON = 1_000
 _LATEST = Order.by(Lesson.starts_at.desc(), Lesson.id.desc())
 _EARLIEST = Order.by(Lesson.starts_at, Lesson.id)
 _IN_TIME = Order.by(LessonEvent.version)
+_HISTORY = ListsByParent(sa.select(LessonEvent), _IN_TIME, parent=LessonEvent.lesson_id)
 _BY_USER = Order.by(LessonParticipant.user_id)
 
 
@@ -309,14 +310,7 @@ async def list_history(
     session: ReadSession, lesson_ids: Sequence[UUID], *, page: PageRequest
 ) -> list[Page[LessonEvent]]:
     """What has happened to each lesson, in order; the caller has seen that it is visible."""
-    return await keyset_by_parent(
-        session,
-        sa.select(LessonEvent),
-        _IN_TIME,
-        page,
-        parent=LessonEvent.lesson_id,
-        parents=lesson_ids,
-    )
+    return await _HISTORY.pages(session, page, lesson_ids)
 
 
 async def list_participants(

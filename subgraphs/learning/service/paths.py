@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from shared.db import ReadSession, WriteSession, database_now
 from shared.errors import InvalidInput, NotFound
-from shared.pages import Order, Page, PageRequest, keyset_by_parent
+from shared.pages import ListsByParent, Order, Page, PageRequest
 from shared.validation import between, optional_text, text
 from shared.viewer import Viewer
 from subgraphs.learning.models import (
@@ -25,6 +25,7 @@ from subgraphs.learning.models import (
 
 MOST_STEPS = 100
 _NEWEST = Order.by(LearningPath.id.desc())
+_OF_STUDENT = ListsByParent(sa.select(LearningPath), _NEWEST, parent=LearningPath.student_id)
 
 
 @dataclass(frozen=True)
@@ -156,14 +157,7 @@ async def list_paths(
     session: ReadSession, student_ids: Sequence[UUID], *, page: PageRequest
 ) -> list[Page[LearningPath]]:
     """The plans of each student, the newest first."""
-    return await keyset_by_parent(
-        session,
-        sa.select(LearningPath),
-        _NEWEST,
-        page,
-        parent=LearningPath.student_id,
-        parents=student_ids,
-    )
+    return await _OF_STUDENT.pages(session, page, student_ids)
 
 
 @dataclass(frozen=True)

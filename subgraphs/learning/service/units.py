@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from shared.db import ReadSession, WriteSession
 from shared.errors import Conflict, InvalidInput, NotFound
-from shared.pages import Order, Page, PageRequest, keyset_by_parent
+from shared.pages import ListsByParent, Order, Page, PageRequest
 from shared.validation import between, optional_text, text
 from shared.viewer import Viewer
 from subgraphs.learning.models import Course, CourseStatus, CourseUnit
@@ -15,6 +15,7 @@ from subgraphs.learning.service.courses import lock_own_course, may_see, refuse_
 
 MOST_UNITS = 500
 _BY_POSITION = Order.by(CourseUnit.position, CourseUnit.id)
+_OF_COURSE = ListsByParent(sa.select(CourseUnit), _BY_POSITION, parent=CourseUnit.course_id)
 
 
 async def add_unit(
@@ -162,11 +163,4 @@ async def list_units(
     session: ReadSession, course_ids: Sequence[UUID], *, page: PageRequest
 ) -> list[Page[CourseUnit]]:
     """The units of each course, in order; the caller has seen that the course is visible."""
-    return await keyset_by_parent(
-        session,
-        sa.select(CourseUnit),
-        _BY_POSITION,
-        page,
-        parent=CourseUnit.course_id,
-        parents=course_ids,
-    )
+    return await _OF_COURSE.pages(session, page, course_ids)

@@ -12,7 +12,7 @@ from shared.db import ReadSession, WriteSession, utc_now
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.events.matching import MatchAccepted, MatchFound, MatchRequested
 from shared.outbox import publish
-from shared.pages import Order, Page, PageRequest, keyset_by_parent
+from shared.pages import ListsByParent, Order, Page, PageRequest
 from shared.validation import between, optional_text, time_zone
 from shared.viewer import Viewer
 from subgraphs.matching.models import (
@@ -39,6 +39,7 @@ _AHEAD = timedelta(days=14)
 _KEPT = timedelta(days=30)
 _AGAIN = timedelta(minutes=10)
 NEWEST = Order.by(MatchingRequest.id.desc())
+_OF_STUDENT = ListsByParent(sa.select(MatchingRequest), NEWEST, parent=MatchingRequest.student_id)
 WAITING = (MatchingRequestStatus.OPEN, MatchingRequestStatus.FOUND)
 
 
@@ -344,14 +345,7 @@ async def list_requests(
     session: ReadSession, student_ids: Sequence[UUID], *, page: PageRequest
 ) -> list[Page[MatchingRequest]]:
     """The requests of each student, the newest first."""
-    return await keyset_by_parent(
-        session,
-        sa.select(MatchingRequest),
-        NEWEST,
-        page,
-        parent=MatchingRequest.student_id,
-        parents=student_ids,
-    )
+    return await _OF_STUDENT.pages(session, page, student_ids)
 
 
 async def get_candidates(

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from shared.db import ReadSession, WriteSession, utc_now
 from shared.errors import Conflict, InvalidInput
 from shared.events.matching import TutorProfileUpdated, TutorProfileVerified
-from shared.pages import Order, Page, PageRequest, keyset, keyset_by_parent
+from shared.pages import ListsByParent, Order, Page, PageRequest, keyset
 from shared.validation import optional_text, text
 from shared.viewer import Viewer
 from subgraphs.matching.models import TutorProfile, Verification, VerificationStatus
@@ -17,6 +17,7 @@ from subgraphs.matching.service.profiles import lock_own_profile, lock_profile, 
 MOST_DOCUMENTS = 10
 OLDEST_FIRST = Order.by(Verification.id)
 NEWEST_FIRST = Order.by(Verification.id.desc())
+_OF_PROFILE = ListsByParent(sa.select(Verification), NEWEST_FIRST, parent=Verification.profile_id)
 
 
 class VerificationPending(Conflict):
@@ -117,11 +118,4 @@ async def list_verifications(
     session: ReadSession, profile_ids: Sequence[UUID], *, page: PageRequest
 ) -> list[Page[Verification]]:
     """The history of each tutor, the newest first."""
-    return await keyset_by_parent(
-        session,
-        sa.select(Verification),
-        NEWEST_FIRST,
-        page,
-        parent=Verification.profile_id,
-        parents=profile_ids,
-    )
+    return await _OF_PROFILE.pages(session, page, profile_ids)

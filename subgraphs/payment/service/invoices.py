@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from shared.db import ReadSession, WriteSession, database_now
 from shared.events.payment import InvoiceIssued
 from shared.outbox import publish
-from shared.pages import Order, Page, PageRequest, keyset_by_parent
+from shared.pages import ListsByParent, Order, Page, PageRequest
 from shared.viewer import Viewer
 from subgraphs.payment.models import (
     Invoice,
@@ -22,6 +22,7 @@ from subgraphs.payment.service import users
 
 SERIES = {InvoiceKind.INVOICE: "INV", InvoiceKind.CREDIT_NOTE: "CN"}
 _NEWEST = Order.by(Invoice.id.desc())
+_OF_USER = ListsByParent(sa.select(Invoice), _NEWEST, parent=Invoice.payer_id)
 
 
 async def issue(session: WriteSession, payment: Payment, refund: Refund | None = None) -> Invoice:
@@ -118,11 +119,4 @@ async def list_invoices(
     session: ReadSession, user_ids: Sequence[UUID], *, page: PageRequest
 ) -> list[Page[Invoice]]:
     """What was invoiced to each user, the newest first."""
-    return await keyset_by_parent(
-        session,
-        sa.select(Invoice),
-        _NEWEST,
-        page,
-        parent=Invoice.payer_id,
-        parents=user_ids,
-    )
+    return await _OF_USER.pages(session, page, user_ids)

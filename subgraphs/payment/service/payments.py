@@ -16,7 +16,7 @@ from shared.events.payment import (
     PaymentSucceeded,
 )
 from shared.ids import parse_id_or_none
-from shared.pages import Order, Page, PageRequest, keyset, keyset_by_parent
+from shared.pages import ListsByParent, Order, Page, PageRequest, keyset
 from shared.viewer import Viewer
 from subgraphs.payment.models import (
     Account,
@@ -31,6 +31,7 @@ from subgraphs.payment.service.ledger import Line
 from subgraphs.payment.service.settlement import UNPAID
 
 _NEWEST = Order.by(Payment.id.desc())
+_OF_USER = ListsByParent(sa.select(Payment), _NEWEST, parent=Payment.payer_id)
 
 
 @dataclass(frozen=True)
@@ -282,9 +283,7 @@ async def list_payments(
     session: ReadSession, user_ids: Sequence[UUID], *, page: PageRequest
 ) -> list[Page[Payment]]:
     """What each user pays, the newest first."""
-    return await keyset_by_parent(
-        session, sa.select(Payment), _NEWEST, page, parent=Payment.payer_id, parents=user_ids
-    )
+    return await _OF_USER.pages(session, page, user_ids)
 
 
 async def list_needing_attention(

@@ -12,7 +12,7 @@ from shared.errors import Conflict, InvalidInput
 from shared.events.payment import PayoutEvent, PayoutFailed, PayoutPaid
 from shared.ids import parse_id_or_none
 from shared.outbox import publish
-from shared.pages import Order, Page, PageRequest, keyset_by_parent
+from shared.pages import ListsByParent, Order, Page, PageRequest
 from shared.viewer import Viewer
 from subgraphs.payment.config import Settings
 from subgraphs.payment.models import (
@@ -34,6 +34,7 @@ from subgraphs.payment.service.ledger import Line
 SAGA = "payout"
 SEND, WATCH = "send", "watch"
 _NEWEST = Order.by(Payout.id.desc())
+_OF_USER = ListsByParent(sa.select(Payout), _NEWEST, parent=Payout.user_id)
 
 
 class PayoutAccountMissing(Conflict):
@@ -264,9 +265,7 @@ async def list_payouts(
     session: ReadSession, user_ids: Sequence[UUID], *, page: PageRequest
 ) -> list[Page[Payout]]:
     """Each tutor's payouts, the newest first."""
-    return await keyset_by_parent(
-        session, sa.select(Payout), _NEWEST, page, parent=Payout.user_id, parents=user_ids
-    )
+    return await _OF_USER.pages(session, page, user_ids)
 
 
 async def get_payouts(
