@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 from uuid import UUID
 
 import orjson
@@ -64,7 +64,7 @@ class Page(Generic[T]):
     """One page in the list's own order, whichever direction it was read in."""
 
     items: list[T] = field(default_factory=list)
-    cursors: list[str] = field(default_factory=list)
+    cursors: Sequence[str] = ()
     has_next: bool = False
     has_previous: bool = False
     total: int | None = None
@@ -125,6 +125,25 @@ def encode_cursor(order: Order, values: Sequence[Any]) -> str:
     """An opaque, URL-safe cursor for the sort key of one row."""
     content = orjson.dumps([order.mark, *(_plain(value) for value in values)])
     return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+
+class _Cursors(Sequence[str]):
+    """The cursors of a page, each written when it is looked at: few clients ask for them."""
+
+    def __init__(self, order: Order, keys: Sequence[Sequence[Any]]) -> None:
+        self._order, self._keys = order, keys
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> "_Cursors": ...
+    def __getitem__(self, index: int | slice) -> "str | _Cursors":
+        if isinstance(index, slice):
+            return _Cursors(self._order, self._keys[index])
+        return encode_cursor(self._order, self._keys[index])
 
 
 def decode_cursor(cursor: str, order: Order, *, argument: str) -> list[Any]:
@@ -189,7 +208,7 @@ def _page(rows: list[Any], keys: list[Sequence[Any]], order: Order, page: PageRe
         rows, keys = rows[::-1], keys[::-1]
     return Page(
         items=rows,
-        cursors=[encode_cursor(order, key) for key in keys],
+        cursors=_Cursors(order, keys),
         has_next=page.cursor is not None if page.backward else more,
         has_previous=more if page.backward else page.cursor is not None,
     )

@@ -45,14 +45,21 @@ class Edge(Generic[T]):
 
 @strawberry.federation.type(shareable=True, description="One page of a list.")
 class Connection(Generic[T]):
-    edges: list[Edge[T]] = strawberry.field(description="The entries with their cursors.")
+    page: strawberry.Private[Page[Any]]
+
+    edges: list[Edge[T]] = strawberry.field(
+        resolver=lambda self: _edges(Edge, self.page), description="The entries with their cursors."
+    )
     nodes: list[T] = strawberry.field(description="The entries without cursors.")
-    page_info: PageInfo = strawberry.field(description="Where this page lies within the list.")
+    page_info: PageInfo = strawberry.field(
+        resolver=lambda self: PageInfo.of(self.page),
+        description="Where this page lies within the list.",
+    )
 
     @classmethod
-    def of(cls, page: Page[T]) -> Self:
-        """From a page of GraphQL objects."""
-        return cls(edges=_edges(Edge, page), nodes=page.items, page_info=PageInfo.of(page))
+    def of(cls, page: Page[T], **own: Any) -> Self:
+        """From a page of GraphQL objects; `own` is what a subclass has besides."""
+        return cls(page=page, nodes=page.items, **own)
 
 
 @strawberry.federation.type(shareable=True, description="One entry that another subgraph owns.")
@@ -67,15 +74,22 @@ class ReferenceEdge(Generic[T]):
     shareable=True, description="One page of a list whose entries another subgraph owns."
 )
 class ReferenceConnection(Generic[T]):
-    edges: list[ReferenceEdge[T]] = strawberry.field(description="The entries with their cursors.")
+    page: strawberry.Private[Page[Any]]
+
+    edges: list[ReferenceEdge[T]] = strawberry.field(
+        resolver=lambda self: _edges(ReferenceEdge, self.page),
+        description="The entries with their cursors.",
+    )
     nodes: list[T | None] = strawberry.field(description="The entries without cursors.")
-    page_info: PageInfo = strawberry.field(description="Where this page lies within the list.")
+    page_info: PageInfo = strawberry.field(
+        resolver=lambda self: PageInfo.of(self.page),
+        description="Where this page lies within the list.",
+    )
 
     @classmethod
     def of(cls, page: Page[T]) -> Self:
         """From a page of references."""
-        nodes: list[T | None] = [*page.items]
-        return cls(edges=_edges(ReferenceEdge, page), nodes=nodes, page_info=PageInfo.of(page))
+        return cls(page=page, nodes=[*page.items])
 
 
 def _argument(description: str) -> Any:

@@ -177,10 +177,7 @@ class CourseQueries:
         page = page_of(first, after, last, before)
         async with info.context.read() as session:
             found = await search.search_courses(session, wanted, sort, page)
-        plain = Connection.of(found.map(lambda row: Course(row=row)))
-        return CourseSearchConnection(
-            edges=plain.edges, nodes=plain.nodes, page_info=plain.page_info, wanted=wanted
-        )
+        return CourseSearchConnection.of(found.map(lambda row: Course(row=row)), wanted=wanted)
 
     @strawberry.federation.field(
         description="An enrolment, for its student, the course's tutor, a program that acts for "

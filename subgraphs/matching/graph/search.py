@@ -188,7 +188,4 @@ class SearchQueries:
         page = page_of(first, after, last, before)
         async with info.context.read() as session:
             found = await search.search_tutors(session, wanted, sort, page)
-        plain = Connection.of(found.map(lambda row: TutorProfile(row=row)))
-        return TutorSearchConnection(
-            edges=plain.edges, nodes=plain.nodes, page_info=plain.page_info, wanted=wanted
-        )
+        return TutorSearchConnection.of(found.map(lambda row: TutorProfile(row=row)), wanted=wanted)
