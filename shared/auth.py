@@ -9,10 +9,12 @@ reaches any field. See docs/architecture.md, "Trust".
 import asyncio
 import hashlib
 import hmac
+import ssl
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -65,6 +67,12 @@ def verify_proof(
     return None
 
 
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Made once: it reads every known authority, which holds up all requests for 30 ms."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 class Jwks:
     """Identity's public keys, fetched when an unknown key id appears, at most once per cooldown."""
 
@@ -76,8 +84,6 @@ class Jwks:
         self._keys: dict[str, Any] = {}
         self._fetched = self._tried = float("-inf")
         self._lock = asyncio.Lock()
-        # Once: it reads every known authority, which would hold up all requests for 30 ms.
-        self._trusted = httpx.create_ssl_context(trust_env=False)
 
     async def key(self, kid: str) -> Any:
         """The key, or None when identity does not publish it. Raises Unavailable."""
@@ -95,7 +101,7 @@ class Jwks:
         self._tried = time.monotonic()
         try:
             async with httpx.AsyncClient(
-                timeout=self._timeout, trust_env=False, verify=self._trusted
+                timeout=self._timeout, trust_env=False, verify=_trusted()
             ) as client:
                 answer = await client.get(self._url)
                 answer.raise_for_status()

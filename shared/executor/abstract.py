@@ -42,8 +42,6 @@ def decides(cls: type, type_: GraphQLObjectType) -> bool:
     return (
         isinstance(own, StrawberryObjectDefinition)
         and own.is_type_of is None
-        and not own.is_graphql_generic
-        and own.concrete_of is None
         and own is type_.extensions.get(DEFINITION)
     )
 

@@ -71,7 +71,7 @@ class Compiler:
         elif is_list_type(type_):
             slot.complete = self._later(slot, lambda: self._list(slot, type_), source, name)
         elif is_abstract_type(type_):
-            slot.complete = self._later(slot, lambda: self._abstract(slot, type_)[1], source, name)
+            slot.complete = self._later(slot, lambda: self._any_of(slot, type_), source, name)
         else:
             slot.complete = self._later(slot, lambda: self._object(slot, type_), source, name)
         source.names[name] = slot.complete
@@ -122,6 +122,11 @@ class Compiler:
         lines = self._object_lines(type_, fields, slot, source, "path", "return {}")
         return source.load(functions.body_function(lines))
 
+    def _any_of(self, slot: Slot, type_: Any) -> Completer:
+        classes, each = self._abstract(slot, type_)
+        lines = functions.abstract_lines("path", "return {}")
+        return Source(classes=classes, each=each).load(functions.body_function(lines))
+
     def _object(self, slot: Slot, type_: GraphQLObjectType) -> Completer:
         source = Source(slot=slot)
         known = _known(slot, type_, source, "path")
@@ -138,9 +143,8 @@ class Compiler:
         elif is_list_type(inner):
             lines = functions.list_item()
         elif is_abstract_type(inner):
-            source.names["classes"], item.complete = self._abstract(item, inner)
-            source.names["each"] = item.complete
-            lines = functions.abstract_item()
+            source.names["classes"], source.names["each"] = self._abstract(item, inner)
+            lines = functions.abstract_lines(ITEM_PATH, "out.append({})")
         else:
             known = _known(item, inner, source, ITEM_PATH)
             fields = self._fields(item, inner)

@@ -59,15 +59,17 @@ class Failing:
         self._drop_queued(path)
         self.collected.add(located, core_path(path))
 
-    def fail_item(self, error: Exception, slot: Slot, path: Path, out: list[Any], all: Any) -> None:
+    def fail_item(
+        self, error: Exception, slot: Slot, path: Path, out: list[Any], items: Any
+    ) -> None:
         """The same for the next item of a list that is being built."""
         try:
             self.fail(error, slot, (path, len(out), None))
             out.append(None)
         except GraphQLError:
             # Items that exist already would otherwise never be awaited; others are not made.
-            if type(all) in (list, tuple):
-                rest = all[len(out) + 1 :]
+            if type(items) in (list, tuple):
+                rest = items[len(out) + 1 :]
                 self.abandon([Job(v, slot) for v in rest if self.is_awaitable(v)])
             raise
 

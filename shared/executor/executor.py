@@ -1,6 +1,7 @@
 """The executor that Strawberry takes, and what decides how an operation is answered."""
 
 import logging
+from asyncio import CancelledError, current_task
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -8,6 +9,7 @@ from typing import Any, ClassVar, Self
 from graphql import ExecutionResult, OperationType
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as CoreExecutor
 
+from .abstract import close
 from .operations import Operations
 from .run import Run
 from .sampling import Difference, difference
@@ -71,7 +73,8 @@ class Engine:
         theirs: Any = twin.execute_operation()
         if isinstance(theirs, ExecutionResult):
             return self._compared(ours, theirs)
-        return self._compare_later(ours, lambda: theirs)
+        close(theirs)  # who answered at once will not be made to wait
+        return ours
 
     def _is_sample(self, run: Run) -> bool:
         if not self.settings.sample_every or run.operation.type is not OperationType.QUERY:
@@ -79,11 +82,20 @@ class Engine:
         self._queries += 1
         return self._queries % self.settings.sample_every == 0
 
-    async def _compare_later(self, ours: Answer, ask: Callable[[], Any]) -> ExecutionResult:
-        if not isinstance(ours, ExecutionResult):
-            ours = await ours
-        theirs = ask()
-        return self._compared(ours, theirs if isinstance(theirs, ExecutionResult) else await theirs)
+    async def _compare_later(
+        self, awaited: Awaitable[ExecutionResult], ask: Callable[[], Any]
+    ) -> ExecutionResult:
+        ours = await awaited
+        try:
+            theirs = ask()
+            if not isinstance(theirs, ExecutionResult):
+                theirs = await theirs
+        except CancelledError:
+            task = current_task()
+            if task is None or task.cancelling():
+                raise
+            return ours  # graphql-core cancelled a future that others share
+        return self._compared(ours, theirs)
 
     def _compared(self, ours: ExecutionResult, theirs: ExecutionResult) -> ExecutionResult:
         """Ours where both are the same, else that of graphql-core."""

@@ -20,7 +20,7 @@ from .slots import Await, Completer, delegate
 
 FILE = "<graphql>"
 # Larger sources are hardly met again, and would make the memory of them large.
-MOST_SHARED = 10_000
+MOST_SHARED = 5_000
 ITEM_PATH = "(path, len(out), None)"
 
 
@@ -64,7 +64,7 @@ def indent(lines: list[str], steps: int = 1) -> list[str]:
 
 
 def body_function(lines: list[str]) -> list[str]:
-    """Completes what is known to be an object of the type."""
+    """Completes one value; the lines return the response for `o`."""
     return ["def complete(o, path, run):", *indent(lines)]
 
 
@@ -118,13 +118,13 @@ def list_item() -> list[str]:
     return [f"out.append(each(o, {ITEM_PATH}, run))"]
 
 
-def abstract_item() -> list[str]:
-    """A value of an abstract type in a list: what is known of its class says how to complete it."""
+def abstract_lines(path: str, result: str) -> list[str]:
+    """A value of an abstract type: what is known of its class says how to complete it."""
     return [
         "c = classes.get(type(o))",
         "if c is None or getattr(o, CAST, None) is not None:",
         "    c = each",
-        f"out.append(c(o, {ITEM_PATH}, run))",
+        result.format(f"c(o, {path}, run)"),
     ]
 
 

@@ -22,7 +22,10 @@ class Recent(Generic[K, V]):
         found = self._items.get(key)
         if found is None:
             return None
-        self._items.move_to_end(key)
+        try:  # noqa: SIM105 - which costs nothing, while `suppress` does
+            self._items.move_to_end(key)
+        except KeyError:  # another thread has just forgotten it
+            pass
         return found[0]
 
     def put(self, key: K, value: V, weight: int = 1) -> None:

@@ -530,7 +530,9 @@ class Town:
             "stripe-signature": signature,
         }
         transport = httpx.ASGITransport(self.payment.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://payment") as client:
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://payment", trust_env=False
+        ) as client:
             answer = await client.post("/webhooks/stripe", content=body, headers=headers)
         assert answer.status_code == 200, answer.text
 

@@ -146,7 +146,10 @@ async def clean(runtime: Runtime) -> None:
 async def _empty(runtime: Runtime) -> None:
     # Only what holds rows: emptying a table makes new files for it and its indexes.
     async with runtime.database.write() as session:
-        await session.execute(sa.text("SET LOCAL statement_timeout = 0"))
+        # It tells of every table that goes along with another.
+        await session.execute(
+            sa.text("SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning")
+        )
         await session.execute(_EMPTY)
 
 

@@ -1,7 +1,6 @@
 """Payment with everybody around it: learning's events, the payer's browser, bank and provider."""
 
 import os
-import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -35,10 +34,9 @@ from subgraphs.payment.sagas import sagas
 from subgraphs.payment.service import history
 from tests.support.graph import GraphClient, published, send
 from tests.support.pipeline import user_state
+from tests.support.plain import PLAIN
 from tests.support.services import SECRET
 
-# The simulated provider speaks plain HTTP; reading the certificates would cost more than a test.
-NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 PAYMENT = """
   id status amount { amount currency } refundedAmount { amount } pendingRefundAmount { amount }
   clientSecret nextAction failureCode
@@ -80,7 +78,7 @@ async def provider() -> AsyncIterator[Provider]:
     headers = {"authorization": f"Bearer {os.environ['STRIPE_API_KEY']}"}
     base = os.environ["STRIPE_API_BASE"]
     async with httpx.AsyncClient(
-        base_url=base, headers=headers, trust_env=False, verify=NO_TLS
+        base_url=base, headers=headers, trust_env=False, verify=PLAIN
     ) as client:
         found = Provider(client)
         await found.act("reset")
