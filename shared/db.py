@@ -14,13 +14,17 @@ from uuid import UUID
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy import (
+    ARRAY,
     TIMESTAMP,
     URL,
     CheckConstraint,
+    ColumnElement,
     DateTime,
     MetaData,
     Text,
     Uuid,
+    any_,
+    bindparam,
     func,
     select,
 )
@@ -95,6 +99,18 @@ async def database_now(session: ReadSession) -> datetime:
     """
     moment: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
     return moment
+
+
+def among(column: Any, values: Iterable[Any]) -> ColumnElement[bool]:
+    """Whether a column has one of these values: one array as parameter.
+
+    `column.in_(values)` has a parameter for each, and so another text for each number of them,
+    which SQLAlchemy writes, psycopg prepares and PostgreSQL plans anew.
+    """
+    found: ColumnElement[bool] = column == any_(
+        bindparam(None, list(values), type_=ARRAY(column.type), unique=True)
+    )
+    return found
 
 
 R = TypeVar("R")

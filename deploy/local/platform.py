@@ -297,6 +297,8 @@ _TITLES = {
 def inherited() -> dict[str, str]:
     """What the platform takes from the caller's environment: no address of other services."""
     kept = {
+        "GRAPHQL_COMPILED",
+        "GRAPHQL_SAMPLE_EVERY",
         "HOME",
         "LANG",
         "LC_ALL",

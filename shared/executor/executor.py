@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from graphql import ExecutionResult, OperationType
+from graphql.pyutils import is_awaitable
+from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as CoreExecutor
 
 from .abstract import close
@@ -132,6 +134,8 @@ class CompiledExecutor(CoreExecutor):
             or self.abort_signal is not None
             or self.hooks is not None
             or self.hide_suggestions
+            # Whoever says of coroutines that they are not is not asked by generated code.
+            or self.is_awaitable not in (is_awaitable, optimized_is_awaitable)
         ):
             return super().execute_operation(serially)
         run = Run(

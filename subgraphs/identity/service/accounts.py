@@ -6,7 +6,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared.db import ReadSession, WriteSession
+from shared.db import ReadSession, WriteSession, among
 from shared.errors import NotFound
 from shared.events.identity import Role, Status, UserState
 from shared.outbox import publish
@@ -16,7 +16,7 @@ from subgraphs.identity.models import User
 
 async def get_users(session: ReadSession, ids: Sequence[UUID]) -> list[User | None]:
     """Users in the order of their ids, tombstones included; None for unknown ones."""
-    rows = await session.scalars(sa.select(User).where(User.id.in_(ids)))
+    rows = await session.scalars(sa.select(User).where(among(User.id, ids)))
     found = {user.id: user for user in rows}
     return [found.get(id_) for id_ in ids]
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from shared import validation
 from shared.contracts import Contract, ContractsError, read_contracts
-from shared.db import ReadSession, WriteSession, utc_now
+from shared.db import ReadSession, WriteSession, among, utc_now
 from shared.errors import InvalidInput, NotFound, Unavailable
 from shared.ids import new_id, parse_id_or_none
 from shared.pages import Order, Page, PageRequest, keyset
@@ -192,7 +192,7 @@ async def count_secrets(session: ReadSession, client_ids: list[UUID]) -> list[in
     """How many secrets of each client are valid now: two while one is being replaced."""
     rows = await session.execute(
         sa.select(OauthClientSecret.client_id, sa.func.count())
-        .where(OauthClientSecret.client_id.in_(client_ids), _secret_is_valid())
+        .where(among(OauthClientSecret.client_id, client_ids), _secret_is_valid())
         .group_by(OauthClientSecret.client_id)
     )
     found = {id_: count for id_, count in rows}  # noqa: C416 - a Row is no tuple to mypy

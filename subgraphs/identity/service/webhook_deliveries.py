@@ -17,7 +17,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.db import ReadSession, WriteSession, database_now, utc_now
+from shared.db import ReadSession, WriteSession, among, database_now, utc_now
 from shared.errors import Conflict, NotFound
 from shared.events import Event
 from shared.ids import new_id
@@ -367,7 +367,7 @@ async def get_attempts_of(
     """The tries of each message, oldest first."""
     rows = await session.scalars(
         sa.select(WebhookAttempt)
-        .where(WebhookAttempt.delivery_id.in_(delivery_ids))
+        .where(among(WebhookAttempt.delivery_id, delivery_ids))
         .order_by(WebhookAttempt.id)
     )
     found: dict[UUID, list[WebhookAttempt]] = {}

@@ -6,7 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from shared import saga
-from shared.db import WriteSession, database_now
+from shared.db import WriteSession, among, database_now
 from shared.errors import Conflict, InvalidInput
 from shared.events.learning import (
     LessonCancelled,
@@ -135,7 +135,7 @@ async def end_stale_holds(session: WriteSession, *user_ids: UUID) -> None:
     The constraint cannot know the time: a hold that has run out keeps the slot until it is ended.
     """
     theirs = sa.select(LessonParticipant.lesson_id).where(
-        LessonParticipant.user_id.in_(user_ids), LessonParticipant.is_live
+        among(LessonParticipant.user_id, user_ids), LessonParticipant.is_live
     )
     stale = await session.scalars(
         sa.select(Lesson)

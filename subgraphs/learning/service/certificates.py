@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.db import ReadSession, WriteSession
+from shared.db import ReadSession, WriteSession, among
 from shared.events.learning import CertificateIssued
 from shared.ids import new_id
 from shared.outbox import publish
@@ -75,7 +75,7 @@ async def find_certificate(session: ReadSession, code: str) -> Certificate | Non
 
 async def get_certificates(session: ReadSession, ids: Sequence[UUID]) -> list[Certificate | None]:
     """Many certificates at once, in the order asked for."""
-    rows = await session.scalars(sa.select(Certificate).where(Certificate.id.in_(ids)))
+    rows = await session.scalars(sa.select(Certificate).where(among(Certificate.id, ids)))
     found = {row.id: row for row in rows}
     return [found.get(id_) for id_ in ids]
 
@@ -85,7 +85,7 @@ async def get_enrollment_certificates(
 ) -> list[Certificate | None]:
     """The certificate of each enrolment, if it has one."""
     rows = await session.scalars(
-        sa.select(Certificate).where(Certificate.enrollment_id.in_(enrollment_ids))
+        sa.select(Certificate).where(among(Certificate.enrollment_id, enrollment_ids))
     )
     found = {row.enrollment_id: row for row in rows}
     return [found.get(id_) for id_ in enrollment_ids]

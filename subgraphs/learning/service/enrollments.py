@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.db import ReadSession, WriteSession, utc_now
+from shared.db import ReadSession, WriteSession, among, utc_now
 from shared.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from shared.events.learning import (
     EnrollmentActivated,
@@ -271,7 +271,7 @@ async def get_enrollments(
     rows = await session.execute(
         sa.select(Enrollment, Course.tutor_id)
         .join(Course, Course.id == Enrollment.course_id)
-        .where(Enrollment.id.in_(ids))
+        .where(among(Enrollment.id, ids))
     )
     found = {row.id: row for row, tutor_id in rows if may_see(row, tutor_id, viewer)}
     return [found.get(id_) for id_ in ids]
@@ -283,7 +283,7 @@ async def get_own_enrollments(
     """The student's enrolment in each course."""
     rows = await session.scalars(
         sa.select(Enrollment).where(
-            Enrollment.course_id.in_(course_ids), Enrollment.student_id == student_id
+            among(Enrollment.course_id, course_ids), Enrollment.student_id == student_id
         )
     )
     found = {row.course_id: row for row in rows}
@@ -325,7 +325,7 @@ async def get_progress(session: ReadSession, enrollment_ids: Sequence[UUID]) -> 
     )
     rows = await session.execute(
         sa.select(Enrollment.id, ticked.label("ticked"), units.label("units")).where(
-            Enrollment.id.in_(enrollment_ids)
+            among(Enrollment.id, enrollment_ids)
         )
     )
     found = {row.id: Progress(row.ticked, row.units) for row in rows}
@@ -340,7 +340,7 @@ async def get_completed(
         sa.select(UnitProgress.unit_id)
         .join(Enrollment, Enrollment.id == UnitProgress.enrollment_id)
         .where(
-            UnitProgress.unit_id.in_(unit_ids),
+            among(UnitProgress.unit_id, unit_ids),
             Enrollment.student_id == student_id,
             Enrollment.status != EnrollmentStatus.PENDING_PAYMENT,
         )

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared.db import WriteSession, database_now
+from shared.db import WriteSession, among, database_now
 from shared.errors import Conflict, InvalidInput
 from shared.events.learning import LessonScheduled
 from shared.validation import between
@@ -165,7 +165,7 @@ async def _lock(session: WriteSession, lesson_ids: list[UUID]) -> list[Lesson]:
     return list(
         await session.scalars(
             sa.select(Lesson)
-            .where(Lesson.id.in_(lesson_ids), Lesson.status == LessonStatus.SCHEDULED)
+            .where(among(Lesson.id, lesson_ids), Lesson.status == LessonStatus.SCHEDULED)
             .order_by(Lesson.id)
             .with_for_update()
             .execution_options(populate_existing=True)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared.db import ReadSession, WriteSession, database_now
+from shared.db import ReadSession, WriteSession, among, database_now
 from shared.errors import Conflict, Forbidden, InvalidInput, NotFound
 from shared.pages import Order, Page, PageRequest, keyset_by_parent
 from shared.validation import optional_text, text
@@ -147,7 +147,7 @@ async def get_private_notes(
     """The user's own note in each lesson."""
     rows = await session.execute(
         sa.select(LessonParticipant.lesson_id, LessonParticipant.private_note).where(
-            LessonParticipant.lesson_id.in_(lesson_ids), LessonParticipant.user_id == user_id
+            among(LessonParticipant.lesson_id, lesson_ids), LessonParticipant.user_id == user_id
         )
     )
     found = {row.lesson_id: row.private_note for row in rows}

@@ -12,7 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from shared.db import ReadSession, WriteSession, violated_constraint
+from shared.db import ReadSession, WriteSession, among, violated_constraint
 from shared.errors import Conflict, Forbidden, NotFound
 from shared.events.learning import LessonState
 from shared.outbox import publish
@@ -262,7 +262,7 @@ async def get_lessons(
     session: ReadSession, ids: Sequence[UUID], *, viewer: Viewer
 ) -> list[Lesson | None]:
     """Many lessons at once, in the order asked for; those not visible are None."""
-    rows = await session.scalars(sa.select(Lesson).where(Lesson.id.in_(ids), _of_viewer(viewer)))
+    rows = await session.scalars(sa.select(Lesson).where(among(Lesson.id, ids), _of_viewer(viewer)))
     found = {row.id: row for row in rows}
     return [found.get(id_) for id_ in ids]
 

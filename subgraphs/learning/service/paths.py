@@ -6,7 +6,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared.db import ReadSession, WriteSession, database_now
+from shared.db import ReadSession, WriteSession, among, database_now
 from shared.errors import InvalidInput, NotFound
 from shared.pages import ListsByParent, Order, Page, PageRequest
 from shared.validation import between, optional_text, text
@@ -148,7 +148,7 @@ async def _lock_own(session: WriteSession, viewer: Viewer, path_id: UUID | None)
 
 async def get_paths(session: ReadSession, ids: Sequence[UUID]) -> list[LearningPath | None]:
     """Many plans at once, in the order asked for."""
-    rows = await session.scalars(sa.select(LearningPath).where(LearningPath.id.in_(ids)))
+    rows = await session.scalars(sa.select(LearningPath).where(among(LearningPath.id, ids)))
     found = {row.id: row for row in rows}
     return [found.get(id_) for id_ in ids]
 
@@ -184,7 +184,7 @@ async def get_steps(session: ReadSession, path_ids: Sequence[UUID]) -> list[list
     rows = await session.execute(
         sa.select(PathStep, sa.or_(PathStep.completed_at.is_not(None), course_done, unit_done))
         .join(LearningPath, LearningPath.id == PathStep.path_id)
-        .where(PathStep.path_id.in_(path_ids))
+        .where(among(PathStep.path_id, path_ids))
         .order_by(PathStep.position)
     )
     found: dict[UUID, list[StepState]] = {}

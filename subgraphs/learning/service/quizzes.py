@@ -11,7 +11,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared.db import ReadSession, WriteSession
+from shared.db import ReadSession, WriteSession, among
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.pages import Order, Page, PageRequest, keyset_by_parent
 from shared.validation import between, text
@@ -242,7 +242,7 @@ async def get_quizzes(
     session: ReadSession, ids: Sequence[UUID], *, viewer: Viewer
 ) -> list[Quiz | None]:
     """Many quizzes at once, in the order asked for; those not visible are None."""
-    rows = await session.scalars(sa.select(Quiz).where(Quiz.id.in_(ids), _visible(viewer)))
+    rows = await session.scalars(sa.select(Quiz).where(among(Quiz.id, ids), _visible(viewer)))
     found = {row.id: row for row in rows}
     return [found.get(id_) for id_ in ids]
 
@@ -265,7 +265,7 @@ async def get_questions(session: ReadSession, quiz_ids: Sequence[UUID]) -> list[
     """The questions of each quiz, in order; the caller has seen that the quiz is visible."""
     rows = await session.scalars(
         sa.select(QuizQuestion)
-        .where(QuizQuestion.quiz_id.in_(quiz_ids))
+        .where(among(QuizQuestion.quiz_id, quiz_ids))
         .order_by(QuizQuestion.position)
     )
     found: dict[UUID, list[QuizQuestion]] = {}
@@ -280,7 +280,7 @@ async def get_attempts(
     """The student's own attempts at each quiz, the first one first."""
     rows = await session.scalars(
         sa.select(QuizAttempt)
-        .where(QuizAttempt.quiz_id.in_(quiz_ids), QuizAttempt.student_id == student_id)
+        .where(among(QuizAttempt.quiz_id, quiz_ids), QuizAttempt.student_id == student_id)
         .order_by(QuizAttempt.number)
     )
     found: dict[UUID, list[QuizAttempt]] = {}

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared.db import ReadSession, WriteSession
+from shared.db import ReadSession, WriteSession, among
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.pages import ListsByParent, Order, Page, PageRequest
 from shared.validation import between, optional_text, text
@@ -153,7 +153,7 @@ async def get_units(
     rows = await session.execute(
         sa.select(CourseUnit, Course)
         .join(Course, Course.id == CourseUnit.course_id)
-        .where(CourseUnit.id.in_(ids), Course.deleted_at.is_(None))
+        .where(among(CourseUnit.id, ids), Course.deleted_at.is_(None))
     )
     found = {unit.id: unit for unit, course in rows if may_see(course, viewer)}
     return [found.get(id_) for id_ in ids]

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared.db import ReadSession, WriteSession, database_now
+from shared.db import ReadSession, WriteSession, among, database_now
 from shared.errors import Conflict, NotFound
 from shared.events.learning import WaitlistSeatOffered
 from shared.outbox import publish
@@ -187,7 +187,7 @@ async def get_own_entries(
     """The student's live place on each course's waitlist."""
     rows = await session.scalars(
         sa.select(WaitlistEntry).where(
-            WaitlistEntry.course_id.in_(course_ids),
+            among(WaitlistEntry.course_id, course_ids),
             WaitlistEntry.student_id == student_id,
             WaitlistEntry.status.in_(LIVE),
         )

@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from shared.db import ReadSession, WriteSession, violated_constraint
+from shared.db import ReadSession, WriteSession, among, violated_constraint
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.events.matching import TutorProfileUpdated
 from shared.validation import between, time_zone
@@ -288,7 +288,7 @@ async def get_rules(
     """The rules of each tutor, through the week."""
     rows = await session.scalars(
         sa.select(AvailabilityRule)
-        .where(AvailabilityRule.profile_id.in_(profile_ids))
+        .where(among(AvailabilityRule.profile_id, profile_ids))
         .order_by(
             AvailabilityRule.weekday,
             AvailabilityRule.start_local,
@@ -308,7 +308,7 @@ async def get_overrides(
     """The overrides of each tutor, by date."""
     rows = await session.scalars(
         sa.select(AvailabilityOverride)
-        .where(AvailabilityOverride.profile_id.in_(profile_ids))
+        .where(among(AvailabilityOverride.profile_id, profile_ids))
         .order_by(AvailabilityOverride.first_date)
     )
     found: dict[UUID, list[AvailabilityOverride]] = {}

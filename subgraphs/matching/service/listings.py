@@ -13,7 +13,7 @@ from uuid import UUID
 import orjson
 import sqlalchemy as sa
 
-from shared.db import ReadSession, WriteSession, database_now
+from shared.db import ReadSession, WriteSession, among, database_now
 from subgraphs.matching.models import Skill, SkillLevel, TutorListing, TutorProfile, TutorSkill
 from subgraphs.matching.service import slots
 from subgraphs.matching.service.schedules import get_lesson_times, get_schedules
@@ -175,7 +175,7 @@ async def _skills(
     rows = await session.execute(
         sa.select(TutorSkill.profile_id, Skill.id, TutorSkill.level, Skill.name)
         .join(Skill, Skill.id == TutorSkill.skill_id)
-        .where(TutorSkill.profile_id.in_(profile_ids))
+        .where(among(TutorSkill.profile_id, profile_ids))
         .order_by(Skill.name, Skill.id)
     )
     found: dict[UUID, list[tuple[UUID, SkillLevel, str]]] = {}
@@ -223,7 +223,7 @@ async def get_next_starts(
     first = sa.select(sa.func.min(start)).where(start >= earliest).scalar_subquery()
     rows = await session.execute(
         sa.select(TutorListing.profile_id, sa.func.to_timestamp(first * slots.MINUTE)).where(
-            TutorListing.profile_id.in_(profile_ids), TutorListing.is_bookable
+            among(TutorListing.profile_id, profile_ids), TutorListing.is_bookable
         )
     )
     found = {row[0]: row[1] for row in rows}

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared.db import ReadSession, WriteSession
+from shared.db import ReadSession, WriteSession, among
 from shared.errors import Conflict, Forbidden, InvalidInput, NotFound
 from shared.events.identity import UserState
 from shared.events.matching import (
@@ -237,7 +237,7 @@ async def lock_profiles_of(
     """The profiles of users, locked in the order of their ids."""
     statement = (
         sa.select(TutorProfile)
-        .where(TutorProfile.user_id.in_(user_ids))
+        .where(among(TutorProfile.user_id, user_ids))
         .order_by(TutorProfile.id)
         .with_for_update()
         .execution_options(populate_existing=True)
@@ -270,7 +270,7 @@ async def follow_users(session: WriteSession, events: Sequence[UserState]) -> No
 async def _versions(session: ReadSession, events: Sequence[UserState]) -> dict[UUID, int]:
     """What is known of users so far; -1 where that is nothing."""
     ids = {event.user_id for event in events}
-    statement = sa.select(UserRef.user_id, UserRef.version).where(UserRef.user_id.in_(ids))
+    statement = sa.select(UserRef.user_id, UserRef.version).where(among(UserRef.user_id, ids))
     rows = await session.execute(statement)
     return dict.fromkeys(ids, -1) | {row.user_id: row.version for row in rows}
 
@@ -301,7 +301,7 @@ async def follow_payout_account(session: WriteSession, event: PayoutAccountState
 
 async def get_profiles(session: ReadSession, ids: Sequence[UUID]) -> list[TutorProfile | None]:
     """Many profiles at once, in the order asked for."""
-    rows = await session.scalars(sa.select(TutorProfile).where(TutorProfile.id.in_(ids)))
+    rows = await session.scalars(sa.select(TutorProfile).where(among(TutorProfile.id, ids)))
     found = {row.id: row for row in rows}
     return [found.get(id_) for id_ in ids]
 
@@ -310,6 +310,8 @@ async def get_profiles_of(
     session: ReadSession, user_ids: Sequence[UUID]
 ) -> list[TutorProfile | None]:
     """The profile of each user."""
-    rows = await session.scalars(sa.select(TutorProfile).where(TutorProfile.user_id.in_(user_ids)))
+    rows = await session.scalars(
+        sa.select(TutorProfile).where(among(TutorProfile.user_id, user_ids))
+    )
     found = {row.user_id: row for row in rows}
     return [found.get(id_) for id_ in user_ids]

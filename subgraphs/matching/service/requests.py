@@ -8,7 +8,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared.db import ReadSession, WriteSession, utc_now
+from shared.db import ReadSession, WriteSession, among, utc_now
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.events.matching import MatchAccepted, MatchFound, MatchRequested
 from shared.outbox import publish
@@ -336,7 +336,7 @@ async def get_requests(
     session: ReadSession, ids: Sequence[UUID], *, viewer: Viewer
 ) -> list[MatchingRequest | None]:
     """Many requests at once, as far as the viewer may see them."""
-    rows = await session.scalars(sa.select(MatchingRequest).where(MatchingRequest.id.in_(ids)))
+    rows = await session.scalars(sa.select(MatchingRequest).where(among(MatchingRequest.id, ids)))
     found = {row.id: row for row in rows if may_see(row, viewer)}
     return [found.get(id_) for id_ in ids]
 
@@ -354,7 +354,7 @@ async def get_candidates(
     """Who was found for each request, the best first."""
     rows = await session.scalars(
         sa.select(MatchCandidate)
-        .where(MatchCandidate.request_id.in_(request_ids))
+        .where(among(MatchCandidate.request_id, request_ids))
         .order_by(MatchCandidate.position)
     )
     found: dict[UUID, list[MatchCandidate]] = {}
@@ -377,7 +377,7 @@ async def get_requests_of_lessons(
                 MatchingRequest.status == MatchingRequestStatus.ACCEPTED,
             ),
         )
-        .where(LessonBusyRef.lesson_id.in_(lesson_ids))
+        .where(among(LessonBusyRef.lesson_id, lesson_ids))
         .order_by(MatchingRequest.accepted_at, MatchingRequest.id)
     )
     rows = await session.execute(statement)

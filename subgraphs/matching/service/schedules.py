@@ -6,7 +6,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared.db import ReadSession
+from shared.db import ReadSession, among
 from subgraphs.matching.models import (
     TAKEN,
     AvailabilityOverride,
@@ -29,13 +29,13 @@ async def get_schedules(
     ids = [profile.id for profile in profiles]
     rules: dict[UUID, list[slots.Rule]] = {}
     for rule in await session.scalars(
-        sa.select(AvailabilityRule).where(AvailabilityRule.profile_id.in_(ids))
+        sa.select(AvailabilityRule).where(among(AvailabilityRule.profile_id, ids))
     ):
         rules.setdefault(rule.profile_id, []).append(_rule(rule))
     overrides: dict[UUID, list[slots.Override]] = {}
     for override in await session.scalars(
         sa.select(AvailabilityOverride).where(
-            AvailabilityOverride.profile_id.in_(ids),
+            among(AvailabilityOverride.profile_id, ids),
             AvailabilityOverride.last_date >= (start - MARGIN).date(),
             AvailabilityOverride.first_date <= (end + MARGIN).date(),
         )
@@ -88,7 +88,7 @@ async def get_lesson_times(
     """The lessons of each tutor (a user) around the period; a hold counts until it ends."""
     rows = await session.execute(
         sa.select(LessonBusyRef.tutor_id, LessonBusyRef.starts_at, LessonBusyRef.ends_at).where(
-            LessonBusyRef.tutor_id.in_(tutor_ids),
+            among(LessonBusyRef.tutor_id, tutor_ids),
             sa.text(TAKEN),
             LessonBusyRef.ends_at > start - MARGIN,
             LessonBusyRef.starts_at < end + MARGIN,

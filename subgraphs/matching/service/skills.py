@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
-from shared.db import ReadSession, WriteSession, violated_constraint
+from shared.db import ReadSession, WriteSession, among, violated_constraint
 from shared.errors import Conflict, Forbidden, InvalidInput, NotFound
 from shared.events.matching import TutorProfileUpdated
 from shared.pages import Order, Page, PageRequest, keyset
@@ -225,7 +225,7 @@ async def _require_skills(session: ReadSession, skill_ids: Sequence[UUID]) -> No
 
 async def get_skills(session: ReadSession, ids: Sequence[UUID]) -> list[Skill | None]:
     """Many skills at once, in the order asked for."""
-    rows = await session.scalars(sa.select(Skill).where(Skill.id.in_(ids)))
+    rows = await session.scalars(sa.select(Skill).where(among(Skill.id, ids)))
     found = {row.id: row for row in rows}
     return [found.get(id_) for id_ in ids]
 
@@ -254,7 +254,7 @@ async def get_tutor_skills(
     rows = await session.execute(
         sa.select(TutorSkill, Skill)
         .join(Skill, Skill.id == TutorSkill.skill_id)
-        .where(TutorSkill.profile_id.in_(profile_ids))
+        .where(among(TutorSkill.profile_id, profile_ids))
         .order_by(Skill.name, Skill.id)
     )
     found: dict[UUID, list[tuple[TutorSkill, Skill]]] = {}
@@ -268,7 +268,7 @@ async def get_course_skills(session: ReadSession, course_ids: Sequence[UUID]) ->
     rows = await session.execute(
         sa.select(CourseSkill.course_id, Skill)
         .join(Skill, Skill.id == CourseSkill.skill_id)
-        .where(CourseSkill.course_id.in_(course_ids))
+        .where(among(CourseSkill.course_id, course_ids))
         .order_by(Skill.name, Skill.id)
     )
     found: dict[UUID, list[Skill]] = {}
@@ -288,7 +288,7 @@ async def get_linked(
     rows = await session.execute(
         sa.select(here, Skill, SkillEdge.weight)
         .join(Skill, Skill.id == there)
-        .where(here.in_(skill_ids), SkillEdge.kind == kind)
+        .where(among(here, skill_ids), SkillEdge.kind == kind)
         .order_by(SkillEdge.weight, Skill.name, Skill.id)
     )
     for skill_id, skill, weight in rows:

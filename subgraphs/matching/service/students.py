@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.db import ReadSession, WriteSession
+from shared.db import ReadSession, WriteSession, among
 from shared.errors import NotFound
 from shared.pages import Order, Page, PageRequest, keyset
 from shared.validation import text, time_zone
@@ -53,7 +53,7 @@ async def get_students(
 ) -> list[StudentProfile | None]:
     """What each user looks for."""
     rows = await session.scalars(
-        sa.select(StudentProfile).where(StudentProfile.user_id.in_(user_ids))
+        sa.select(StudentProfile).where(among(StudentProfile.user_id, user_ids))
     )
     found = {row.user_id: row for row in rows}
     return [found.get(id_) for id_ in user_ids]
@@ -116,7 +116,7 @@ async def get_is_favourite(
     """Whether the user keeps each tutor in mind."""
     rows = await session.scalars(
         sa.select(Favourite.profile_id).where(
-            Favourite.user_id == user_id, Favourite.profile_id.in_(profile_ids)
+            Favourite.user_id == user_id, among(Favourite.profile_id, profile_ids)
         )
     )
     found = set(rows)

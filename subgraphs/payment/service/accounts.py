@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from shared import saga as sagas
-from shared.db import ReadSession, WriteSession, database_now
+from shared.db import ReadSession, WriteSession, among, database_now
 from shared.events.payment import PayoutAccountEnabled, PayoutAccountRestricted
 from shared.ids import new_id
 from shared.outbox import publish
@@ -113,7 +113,7 @@ async def get_accounts(
 ) -> list[PayoutAccount | None]:
     """The account of each user."""
     rows = await session.scalars(
-        sa.select(PayoutAccount).where(PayoutAccount.user_id.in_(user_ids))
+        sa.select(PayoutAccount).where(among(PayoutAccount.user_id, user_ids))
     )
     found = {row.user_id: row for row in rows}
     return [found.get(id_) for id_ in user_ids]

@@ -5,14 +5,16 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared.db import ReadSession
+from shared.db import ReadSession, among
 from subgraphs.payment.models import AuditEntry
 
 
 async def get_entries(session: ReadSession, subject_ids: Sequence[UUID]) -> list[list[AuditEntry]]:
     """Who changed what of each subject, the oldest first."""
     rows = await session.scalars(
-        sa.select(AuditEntry).where(AuditEntry.subject_id.in_(subject_ids)).order_by(AuditEntry.id)
+        sa.select(AuditEntry)
+        .where(among(AuditEntry.subject_id, subject_ids))
+        .order_by(AuditEntry.id)
     )
     found: dict[UUID, list[AuditEntry]] = {}
     for row in rows:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared.db import ReadSession, WriteSession, database_now, violated_constraint
+from shared.db import ReadSession, WriteSession, among, database_now, violated_constraint
 from shared.errors import Conflict, Forbidden, InvalidInput, NotFound
 from shared.pages import Order, Page, PageRequest, keyset
 from shared.validation import between, text
@@ -181,7 +181,7 @@ async def get_coupons(
     session: ReadSession, ids: Sequence[UUID], *, viewer: Viewer
 ) -> list[Coupon | None]:
     """Many coupons at once, in the order asked for; those not visible are None."""
-    rows = await session.scalars(sa.select(Coupon).where(Coupon.id.in_(ids)))
+    rows = await session.scalars(sa.select(Coupon).where(among(Coupon.id, ids)))
     found = {row.id: row for row in rows if may_see(row, viewer)}
     return [found.get(id_) for id_ in ids]
 

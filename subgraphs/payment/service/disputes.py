@@ -13,7 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from shared import saga as sagas
-from shared.db import ReadSession, WriteSession, database_now
+from shared.db import ReadSession, WriteSession, among, database_now
 from shared.errors import Conflict, NotFound
 from shared.events.payment import DisputeClosed, DisputeOpened
 from shared.validation import text
@@ -281,7 +281,7 @@ async def get_payment_disputes(
 ) -> list[list[Dispute]]:
     """The chargebacks of each payment, the oldest first."""
     rows = await session.scalars(
-        sa.select(Dispute).where(Dispute.payment_id.in_(payment_ids)).order_by(Dispute.id)
+        sa.select(Dispute).where(among(Dispute.payment_id, payment_ids)).order_by(Dispute.id)
     )
     found: dict[UUID, list[Dispute]] = {}
     for row in rows:

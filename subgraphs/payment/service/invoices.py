@@ -6,7 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.db import ReadSession, WriteSession, database_now
+from shared.db import ReadSession, WriteSession, among, database_now
 from shared.events.payment import InvoiceIssued
 from shared.outbox import publish
 from shared.pages import ListsByParent, Order, Page, PageRequest
@@ -83,7 +83,7 @@ async def get_invoices(
     session: ReadSession, ids: Sequence[UUID], *, viewer: Viewer
 ) -> list[Invoice | None]:
     """Many invoices at once, in the order asked for; those not visible are None."""
-    rows = await session.scalars(sa.select(Invoice).where(Invoice.id.in_(ids)))
+    rows = await session.scalars(sa.select(Invoice).where(among(Invoice.id, ids)))
     found = {row.id: row for row in rows if may_see(row, viewer)}
     return [found.get(id_) for id_ in ids]
 
@@ -93,7 +93,7 @@ async def get_payment_invoices(
 ) -> list[list[Invoice]]:
     """The invoice and credit notes of each payment, the oldest first."""
     rows = await session.scalars(
-        sa.select(Invoice).where(Invoice.payment_id.in_(payment_ids)).order_by(Invoice.id)
+        sa.select(Invoice).where(among(Invoice.payment_id, payment_ids)).order_by(Invoice.id)
     )
     found: dict[UUID, list[Invoice]] = {}
     for row in rows:
@@ -108,7 +108,7 @@ async def get_payable_invoices(
     rows = await session.execute(
         sa.select(Invoice, Payment.payable_id)
         .join(Payment, Payment.id == Invoice.payment_id)
-        .where(Payment.payable_id.in_(payable_ids), Invoice.kind == InvoiceKind.INVOICE)
+        .where(among(Payment.payable_id, payable_ids), Invoice.kind == InvoiceKind.INVOICE)
         .order_by(Invoice.id)
     )
     found = {payable_id: row for row, payable_id in rows if may_see(row, viewer)}

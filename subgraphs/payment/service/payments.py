@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from shared import saga as sagas
-from shared.db import ReadSession, WriteSession, database_now
+from shared.db import ReadSession, WriteSession, among, database_now
 from shared.errors import NotFound
 from shared.events.payment import (
     PaymentActionRequired,
@@ -248,7 +248,7 @@ async def get_payments(
     session: ReadSession, ids: Sequence[UUID], *, viewer: Viewer
 ) -> list[Payment | None]:
     """Many payments at once, in the order asked for; those not visible are None."""
-    rows = await session.scalars(sa.select(Payment).where(Payment.id.in_(ids)))
+    rows = await session.scalars(sa.select(Payment).where(among(Payment.id, ids)))
     found = {row.id: row for row in rows if may_see(row, viewer)}
     return [found.get(id_) for id_ in ids]
 
@@ -259,7 +259,7 @@ async def get_payable_payments(
     """The newest payment for each lesson that the viewer may see, a live one first."""
     rows = await session.scalars(
         sa.select(Payment)
-        .where(Payment.payable_id.in_(payable_ids))
+        .where(among(Payment.payable_id, payable_ids))
         .order_by(Payment.status != PaymentStatus.CANCELLED, Payment.id)
     )
     found = {row.payable_id: row for row in rows if may_see(row, viewer)}
@@ -272,7 +272,7 @@ async def get_own_purchases(
     """The payer's newest payment for each course, a live one first."""
     rows = await session.scalars(
         sa.select(Payment)
-        .where(Payment.payable_id.in_(payable_ids), Payment.payer_id == payer_id)
+        .where(among(Payment.payable_id, payable_ids), Payment.payer_id == payer_id)
         .order_by(Payment.status != PaymentStatus.CANCELLED, Payment.id)
     )
     found = {row.payable_id: row for row in rows}

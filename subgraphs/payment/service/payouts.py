@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from shared import saga as sagas
-from shared.db import ReadSession, WriteSession, database_now, violated_constraint
+from shared.db import ReadSession, WriteSession, among, database_now, violated_constraint
 from shared.errors import Conflict, InvalidInput
 from shared.events.payment import PayoutEvent, PayoutFailed, PayoutPaid
 from shared.ids import parse_id_or_none
@@ -272,7 +272,7 @@ async def get_payouts(
     session: ReadSession, ids: Sequence[UUID], *, viewer: Viewer
 ) -> list[Payout | None]:
     """Many payouts at once, in the order asked for; those not visible are None."""
-    rows = await session.scalars(sa.select(Payout).where(Payout.id.in_(ids)))
+    rows = await session.scalars(sa.select(Payout).where(among(Payout.id, ids)))
     found = {row.id: row for row in rows if viewer.may_see_private(row.user_id)}
     return [found.get(id_) for id_ in ids]
 
@@ -288,7 +288,7 @@ async def get_balances(session: ReadSession, user_ids: Sequence[UUID]) -> list[l
         )
         .join(moved, moved.id == entry.transaction_id)
         .join(Payment, Payment.id == moved.payment_id)
-        .where(entry.account == Account.HELD_FOR_TUTORS, Payment.payee_id.in_(user_ids))
+        .where(entry.account == Account.HELD_FOR_TUTORS, among(Payment.payee_id, user_ids))
         .group_by(Payment.payee_id, entry.currency)
         .subquery()
     )
@@ -299,14 +299,14 @@ async def get_balances(session: ReadSession, user_ids: Sequence[UUID]) -> list[l
             sa.func.sum(Payment.disputed_total).label("disputed"),
         )
         .where(
-            Payment.payee_id.in_(user_ids),
+            among(Payment.payee_id, user_ids),
             Payment.transferred_total > 0,
             Payment.disputed_total > 0,
         )
         .group_by(Payment.payee_id, Payment.currency)
         .subquery()
     )
-    own = sa.select(TutorBalance).where(TutorBalance.user_id.in_(user_ids)).subquery()
+    own = sa.select(TutorBalance).where(among(TutorBalance.user_id, user_ids)).subquery()
 
     def zero(column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
         return sa.func.coalesce(column, 0)

@@ -6,7 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from shared import saga as sagas
-from shared.db import ReadSession, WriteSession, database_now
+from shared.db import ReadSession, WriteSession, among, database_now
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.events.payment import PaymentRefunded, RefundFailed
 from shared.ids import parse_id_or_none
@@ -342,7 +342,7 @@ async def get_payment_refunds(
 ) -> list[list[Refund]]:
     """The refunds of each payment, the oldest first."""
     rows = await session.scalars(
-        sa.select(Refund).where(Refund.payment_id.in_(payment_ids)).order_by(Refund.id)
+        sa.select(Refund).where(among(Refund.payment_id, payment_ids)).order_by(Refund.id)
     )
     found: dict[UUID, list[Refund]] = {}
     for row in rows:
@@ -354,6 +354,6 @@ async def get_payment_transfers(
     session: ReadSession, payment_ids: Sequence[UUID]
 ) -> list[Transfer | None]:
     """The transfer of each payment."""
-    rows = await session.scalars(sa.select(Transfer).where(Transfer.payment_id.in_(payment_ids)))
+    rows = await session.scalars(sa.select(Transfer).where(among(Transfer.payment_id, payment_ids)))
     found = {row.payment_id: row for row in rows}
     return [found.get(id_) for id_ in payment_ids]

@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.db import ReadSession, WriteSession
+from shared.db import ReadSession, WriteSession, among
 from shared.events.learning import EnrollmentCompleted, LessonState
 from shared.events.payment import PaymentEvent
 from shared.pages import Order, Page, PageRequest, keyset
@@ -141,7 +141,7 @@ async def may_review_lessons(
     """Whether the reviewer may review somebody for each lesson now."""
     rows = await session.scalars(
         _open(reviewer_id)
-        .where(Eligibility.lesson_id.in_(lesson_ids))
+        .where(among(Eligibility.lesson_id, lesson_ids))
         .with_only_columns(Eligibility.lesson_id)
     )
     found = set(rows)
@@ -154,7 +154,7 @@ async def may_review_courses(
     """Whether the reviewer may review each course now."""
     rows = await session.scalars(
         _open(reviewer_id)
-        .where(Eligibility.course_id.in_(course_ids), Eligibility.lesson_id.is_(None))
+        .where(among(Eligibility.course_id, course_ids), Eligibility.lesson_id.is_(None))
         .with_only_columns(Eligibility.course_id)
     )
     found = set(rows)

@@ -14,7 +14,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
-from shared.db import ReadSession, WriteSession
+from shared.db import ReadSession, WriteSession, among
 from shared.events.reviews import RatingUpdated
 from shared.outbox import publish
 from subgraphs.reviews.models import (
@@ -157,7 +157,7 @@ async def get_summaries(
     """The ratings of many targets, in the order asked for."""
     rows = await session.scalars(
         sa.select(RatingSummary).where(
-            RatingSummary.target_type == target_type, RatingSummary.target_id.in_(ids)
+            RatingSummary.target_type == target_type, among(RatingSummary.target_id, ids)
         )
     )
     found = {row.target_id: row for row in rows}
@@ -183,7 +183,7 @@ async def get_trends(
         sa.select(RatingHistory)
         .where(
             RatingHistory.target_type == target_type,
-            RatingHistory.target_id.in_(ids),
+            among(RatingHistory.target_id, ids),
             RatingHistory.day >= since,
         )
         .order_by(RatingHistory.day)

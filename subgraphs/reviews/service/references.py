@@ -6,7 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.db import ReadSession, WriteSession
+from shared.db import ReadSession, WriteSession, among
 from shared.events.learning import CourseState, LessonState
 from subgraphs.reviews.models import CourseRef, LessonRef, PurchaseRef
 
@@ -74,7 +74,7 @@ async def lock_purchase(
 async def get_course_tutors(session: ReadSession, ids: Sequence[UUID]) -> list[UUID | None]:
     """Who teaches each course, as far as known."""
     rows = await session.execute(
-        sa.select(CourseRef.course_id, CourseRef.tutor_id).where(CourseRef.course_id.in_(ids))
+        sa.select(CourseRef.course_id, CourseRef.tutor_id).where(among(CourseRef.course_id, ids))
     )
     found = {row.course_id: row.tutor_id for row in rows}
     return [found.get(id_) for id_ in ids]

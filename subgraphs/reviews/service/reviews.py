@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.db import ReadSession, WriteSession, database_now
+from shared.db import ReadSession, WriteSession, among, database_now
 from shared.errors import Conflict, Forbidden, NotFound
 from shared.events.reviews import ReviewEvent, ReviewPublished, ReviewSubmitted
 from shared.outbox import publish
@@ -298,7 +298,7 @@ async def get_reviews(
     session: ReadSession, ids: Sequence[UUID], *, viewer: Viewer
 ) -> list[Review | None]:
     """Many reviews at once, in the order asked for; those not visible are None."""
-    rows = await session.scalars(_visible(viewer).where(Review.id.in_(ids)))
+    rows = await session.scalars(_visible(viewer).where(among(Review.id, ids)))
     found = {row.id: row for row in rows}
     return [found.get(id_) for id_ in ids]
 
@@ -339,7 +339,7 @@ async def list_of_lessons(
 
 async def get_replies(session: ReadSession, review_ids: Sequence[UUID]) -> list[Reply | None]:
     """The answer to each review."""
-    rows = await session.scalars(sa.select(Reply).where(Reply.review_id.in_(review_ids)))
+    rows = await session.scalars(sa.select(Reply).where(among(Reply.review_id, review_ids)))
     found = {row.review_id: row for row in rows}
     return [found.get(id_) for id_ in review_ids]
 
@@ -348,7 +348,7 @@ async def count_votes(session: ReadSession, review_ids: Sequence[UUID]) -> list[
     """How many found each review helpful."""
     rows = await session.execute(
         sa.select(HelpfulVote.review_id, sa.func.count())
-        .where(HelpfulVote.review_id.in_(review_ids))
+        .where(among(HelpfulVote.review_id, review_ids))
         .group_by(HelpfulVote.review_id)
     )
     found: dict[UUID, int] = {row[0]: row[1] for row in rows}
@@ -361,7 +361,7 @@ async def get_own_votes(
     """Whether the user found each review helpful."""
     rows = await session.scalars(
         sa.select(HelpfulVote.review_id).where(
-            HelpfulVote.review_id.in_(review_ids), HelpfulVote.user_id == user_id
+            among(HelpfulVote.review_id, review_ids), HelpfulVote.user_id == user_id
         )
     )
     found = set(rows)

@@ -1,0 +1,25 @@
+"""Fixtures for the tests of the executor."""
+
+import gc
+import logging
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """Strawberry logs each error of an operation; here there are thousands of them."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.fixture
+def unheard(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What goes wrong while garbage is collected is not noticed, nor what causes it kept."""
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "unraisablehook", lambda _: None)
+        yield
+        gc.collect()
