@@ -42,7 +42,7 @@ class Waiting(Failing):
     broken: BaseException | None  # what ended a task, other than an error of a field
     forgetting: bool
     idle: Future[None] | None  # done when nothing is active any more
-    tasks: set[Task[None]]
+    tasks: dict[Task[None], Job]  # by the job that each began with
 
     # -- while the response is built
 
@@ -77,8 +77,7 @@ class Waiting(Failing):
             get_running_loop()
         except RuntimeError:
             for job in jobs:
-                if iscoroutine(job.value):
-                    job.value.close()
+                _close(job)
             return
         for job in jobs:
             job.dropped = True
@@ -89,7 +88,7 @@ class Waiting(Failing):
     async def drain(self) -> None:
         """Await everything that is queued, and what is found by that."""
         await self._follow(self.take())
-        if self.active:
+        if self.active and self.broken is None:
             self.idle = get_running_loop().create_future()
             await self.idle
         if self.broken is not None:
@@ -134,10 +133,10 @@ class Waiting(Failing):
         self.active.update(job for job in jobs if not job.dropped)
         for job in jobs:
             task = _start_task(loop, self._follow([job]))
+            self.tasks[task] = job
             if task.done():
                 self._ended(task)
             else:
-                self.tasks.add(task)
                 task.add_done_callback(self._ended)
 
     async def _follow(self, jobs: list[Job]) -> None:
@@ -197,14 +196,20 @@ class Waiting(Failing):
         """End the request with what ended a task of it, other than an error of a field."""
         if not job.dropped:
             self.broken = error
-            self.active.clear()
             self._check_idle()
 
     def _ended(self, task: Task[None]) -> None:
-        self.tasks.discard(task)
-        if not task.cancelled():
+        job = self.tasks.pop(task)
+        if task.cancelled():
+            _close(job)  # it may not even have begun
+        else:
             task.exception()  # it was dealt with where it came up
 
     def _check_idle(self) -> None:
-        if self.idle is not None and not self.active and not self.idle.done():
+        if self.idle is not None and not self.idle.done() and (self.broken or not self.active):
             self.idle.set_result(None)
+
+
+def _close(job: Job) -> None:
+    if iscoroutine(job.value):
+        job.value.close()

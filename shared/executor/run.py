@@ -59,7 +59,7 @@ class Run(Waiting):
         self.data = None
         self.queue = []
         self.active = set()
-        self.tasks = set()
+        self.tasks = {}
         self.idle = self.broken = None
         self.forgetting = False
 

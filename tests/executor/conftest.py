@@ -4,6 +4,8 @@ import gc
 import logging
 import sys
 from collections.abc import Iterator
+from inspect import iscoroutinefunction
+from pathlib import Path
 
 import pytest
 
@@ -23,3 +25,11 @@ def unheard(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         patch.setattr(sys, "unraisablehook", lambda _: None)
         yield
         gc.collect()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each file has an event loop of its own: its tests look at all tasks of theirs."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.parent == here and iscoroutinefunction(getattr(item, "function", None)):
+            item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)

@@ -118,8 +118,8 @@ class Judge:
             self._compare(case, expected, await self._by_core(case, self.hook))
 
     async def _off(self, case: Case) -> None:
-        found = await self.off.execute(case.text, case.variables, context_value=Context())
-        self._compare(case, await self._by_core(case), found)
+        expected = await self._by_core(case)
+        self._compare(case, expected, await self._ask(self.off, case, case.text))
 
     async def _without_loop(self, case: Case) -> None:
         """Executed by a thread: an answer may not be awaited there."""
@@ -140,8 +140,9 @@ class Judge:
 
     async def _cancelled(self, case: Case) -> None:
         """Cancelled after some steps: no task of the executor is left behind."""
+        self._known(self.compiled, case)
         before = asyncio.all_tasks()
-        task = asyncio.create_task(self._by(self.compiled, case))
+        task = self._ask(self.compiled, case, case.text)
         for _ in range(case.random.randint(1, 8)):
             await asyncio.sleep(0)
         task.cancel()
@@ -154,8 +155,8 @@ class Judge:
 
     async def _extended(self, case: Case) -> None:
         """With a schema extension, which nothing may go around."""
-        found = await self.extended.execute(case.text, case.variables, context_value=Context())
-        self._compare(case, await self._by_core(case), found)
+        expected = await self._by_core(case)
+        self._compare(case, expected, await self._ask(self.extended, case, case.text))
 
     async def _broken(self, case: Case) -> None:
         """What is no operation, or not allowed, is refused in Strawberry's words."""
@@ -168,9 +169,8 @@ class Judge:
             options["allowed_operation_types"] = [OperationType.QUERY]
         answers: list[Any] = []
         for schema in (self.plain, self.whole):
-            variables = copy.deepcopy(case.variables)
             try:
-                found = await schema.execute(text, variables, Context(), **options)
+                found = await self._ask(schema, case, text, **options)
             except (MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError) as e:
                 found = e
             answers.append(found)
@@ -203,15 +203,23 @@ class Judge:
         # In a task of its own, for context variables of its own.
         return await asyncio.create_task(answer())
 
-    async def _by(self, schema: Any, case: Case) -> Any:
+    def _ask(self, schema: Any, case: Case, text: str, **options: Any) -> asyncio.Task[Any]:
+        """Another such task."""
         variables = copy.deepcopy(case.variables)
+        answer = schema.execute(text, variables, context_value=Context(), **options)
+        return asyncio.create_task(answer)
+
+    def _known(self, schema: Any, case: Case) -> bool:
+        """Make an operation known, as if it had been asked for; false if that is refused."""
         operation = schema.documents.find(case.text).operation(None)
-        values = operation.variables(variables)
-        compiled = schema.engine.counts.compiled + (not isinstance(values, list))
+        values = operation.variables(copy.deepcopy(case.variables))
         if not isinstance(values, list):
             operation.plan(values)
-        answer = schema.execute(case.text, variables, context_value=Context())
-        found = await asyncio.create_task(answer)
+        return not isinstance(values, list)
+
+    async def _by(self, schema: Any, case: Case) -> Any:
+        compiled = schema.engine.counts.compiled + self._known(schema, case)
+        found = await self._ask(schema, case, case.text)
         assert schema.engine.counts.compiled == compiled, case
         return found
 
