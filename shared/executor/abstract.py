@@ -16,6 +16,7 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 
+from .guard import give_up
 from .leaves import may_remember
 from .slots import (
     Completer,
@@ -64,7 +65,7 @@ def object_check(slot: Slot, type_: GraphQLObjectType, known: set[type]) -> Chec
             return True
         belongs = is_type_of(value, ResolveInfo(run, slot, path))  # type: ignore[arg-type]
         if run.is_awaitable(belongs):
-            close(belongs)
+            give_up(belongs)
             return False
         if not belongs:
             raise invalid_return_type_error(type_, value, slot.details)
@@ -73,12 +74,6 @@ def object_check(slot: Slot, type_: GraphQLObjectType, known: set[type]) -> Chec
         return True
 
     return check
-
-
-def close(awaitable: Any) -> None:
-    """Give an awaitable up; graphql-core asks for its own."""
-    if hasattr(awaitable, "close"):
-        awaitable.close()
 
 
 def abstract_completer(
@@ -99,13 +94,13 @@ def abstract_completer(
         info: Any = ResolveInfo(run, slot, path)
         name = (type_.resolve_type or run.type_resolver)(value, info, type_)
         if run.is_awaitable(name):
-            close(name)
+            give_up(name)
             return delegate(slot, value, path, run)
         runtime = run.core.ensure_valid_runtime_type(name, type_, slot.details, info, value)
         if runtime.is_type_of:
             belongs = runtime.is_type_of(value, info)
             if run.is_awaitable(belongs):
-                close(belongs)
+                give_up(belongs)
                 return delegate(slot, value, path, run)
             if not belongs:
                 raise invalid_return_type_error(runtime, value, slot.details)

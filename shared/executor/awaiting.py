@@ -5,32 +5,15 @@ in context variables stays; several get a task each, with a copy of the context.
 newer these tasks start eagerly.
 """
 
-import sys
-from asyncio import (
-    AbstractEventLoop,
-    CancelledError,
-    Future,
-    Task,
-    current_task,
-    get_running_loop,
-    iscoroutine,
-    wait,
-)
-from collections.abc import Coroutine
+from asyncio import CancelledError, Future, Task, current_task, get_running_loop, wait
 from typing import Any
 
 from .errors import Failing, Job
-from .guard import guarded
+from .guard import give_up, guarded, start_task
 from .slots import Await, Path, Slot, core_path, delegate
 
 # Tasks of requests that ended without them; the event loop itself holds tasks only weakly.
 _unheard: set[Task[None]] = set()
-
-
-def _start_task(loop: AbstractEventLoop, work: Coroutine[Any, Any, None]) -> Task[None]:
-    if sys.version_info >= (3, 12):
-        return Task(work, loop=loop, eager_start=True)
-    return loop.create_task(work)
 
 
 class Waiting(Failing):
@@ -77,7 +60,7 @@ class Waiting(Failing):
             get_running_loop()
         except RuntimeError:
             for job in jobs:
-                _close(job)
+                give_up(job.value)
             return
         for job in jobs:
             job.dropped = True
@@ -132,7 +115,7 @@ class Waiting(Failing):
         # All of them first: one that starts eagerly may be done before the next is started.
         self.active.update(job for job in jobs if not job.dropped)
         for job in jobs:
-            task = _start_task(loop, self._follow([job]))
+            task = start_task(loop, self._follow([job]))
             self.tasks[task] = job
             if task.done():
                 self._ended(task)
@@ -201,15 +184,10 @@ class Waiting(Failing):
     def _ended(self, task: Task[None]) -> None:
         job = self.tasks.pop(task)
         if task.cancelled():
-            _close(job)  # it may not even have begun
+            give_up(job.value)  # it may not even have begun
         else:
             task.exception()  # it was dealt with where it came up
 
     def _check_idle(self) -> None:
         if self.idle is not None and not self.idle.done() and (self.broken or not self.active):
             self.idle.set_result(None)
-
-
-def _close(job: Job) -> None:
-    if iscoroutine(job.value):
-        job.value.close()

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from graphql import (
-    GraphQLError,
     GraphQLObjectType,
     GraphQLSchema,
     OperationDefinitionNode,
@@ -21,7 +20,6 @@ from graphql import (
 )
 from graphql.execution.collect_fields import FragmentDetails, collect_fields, collect_subfields
 from graphql.execution.values import VariableValues
-from graphql.pyutils import is_iterable
 from graphql.type import TypeNameMetaFieldDef
 
 from . import functions
@@ -29,7 +27,7 @@ from .abstract import abstract_completer, object_check
 from .fields import FieldCode
 from .functions import ITEM_PATH, Source
 from .leaves import as_it_is, leaf_completer
-from .slots import Completer, Path, Slot, absent, delegate_to, refuse_unusual
+from .slots import Completer, Path, Slot, absent, delegate_to, list_check
 
 
 class Compiler:
@@ -136,7 +134,7 @@ class Compiler:
 
     def _list(self, slot: Slot, type_: Any) -> Completer:
         item = slot.items(type_.of_type)
-        source = Source(slot=slot, item=item, is_list=_is_list(slot))
+        source = Source(slot=slot, item=item, is_list=list_check(slot))
         inner = self._completer(item, source, "each")
         if is_leaf_type(inner):
             lines = functions.leaf_item(as_it_is(inner, "o", not item.nonnull))
@@ -191,19 +189,3 @@ def _known(slot: Slot, type_: GraphQLObjectType, source: Source, path: str) -> s
     source.names["classes"] = classes
     source.names["check"] = object_check(slot, type_, classes)
     return functions.known_object(path, type_.is_type_of is not None)
-
-
-def _is_list(slot: Slot) -> Callable[[Any, Any], bool]:
-    def is_list(value: Any, run: Any) -> bool:
-        """Whether a value can be iterated at once; false for what graphql-core must iterate."""
-        refuse_unusual(value, run)
-        if run.is_async_iterable(value):
-            return False
-        if not is_iterable(value):
-            name = slot.nodes[0].name.value
-            raise GraphQLError(
-                f"Expected Iterable, but did not find one for field '{slot.owner}.{name}'."
-            )
-        return True
-
-    return is_list

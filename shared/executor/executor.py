@@ -11,7 +11,6 @@ from graphql.pyutils import is_awaitable
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as CoreExecutor
 
-from .abstract import close
 from .operations import Operations
 from .run import Run
 from .sampling import Difference, difference
@@ -75,8 +74,7 @@ class Engine:
         theirs: Any = twin.execute_operation()
         if isinstance(theirs, ExecutionResult):
             return self._compared(ours, theirs)
-        close(theirs)  # who answered at once will not be made to wait
-        return ours
+        return self._compare_later(ours, lambda: theirs)
 
     def _is_sample(self, run: Run) -> bool:
         if not self.settings.sample_every or run.operation.type is not OperationType.QUERY:
@@ -84,10 +82,9 @@ class Engine:
         self._queries += 1
         return self._queries % self.settings.sample_every == 0
 
-    async def _compare_later(
-        self, awaited: Awaitable[ExecutionResult], ask: Callable[[], Any]
-    ) -> ExecutionResult:
-        ours = await awaited
+    async def _compare_later(self, ours: Answer, ask: Callable[[], Any]) -> ExecutionResult:
+        if not isinstance(ours, ExecutionResult):
+            ours = await ours
         try:
             theirs = ask()
             if not isinstance(theirs, ExecutionResult):

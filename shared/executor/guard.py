@@ -6,11 +6,25 @@ a future through a stand-in: cancelling leaves the future alone when others wait
 loader counts as one of them, so that it is never disturbed.
 """
 
-from asyncio import AbstractEventLoop, Future, Task
-from collections.abc import Callable, Generator
+import sys
+from asyncio import AbstractEventLoop, Future, Task, iscoroutine
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
 from types import GeneratorType, coroutine
 from typing import Any
+
+
+def start_task(loop: AbstractEventLoop, work: Coroutine[Any, Any, None]) -> Task[None]:
+    """A task; it begins at once where Python knows how to."""
+    if sys.version_info >= (3, 12):
+        return Task(work, loop=loop, eager_start=True)
+    return loop.create_task(work)
+
+
+def give_up(awaitable: Any) -> None:
+    """End what nobody will await; nothing happens if it has ended already."""
+    if iscoroutine(awaitable):
+        awaitable.close()
 
 
 @coroutine

@@ -5,6 +5,7 @@ from typing import Any
 
 from graphql import (
     FieldNode,
+    GraphQLError,
     GraphQLField,
     GraphQLObjectType,
     GraphQLOutputType,
@@ -12,6 +13,7 @@ from graphql import (
     is_non_null_type,
 )
 from graphql.pyutils import Path as CorePath
+from graphql.pyutils import is_iterable
 
 # The way to a place, from its end: (way to the parent, key or index, name of the parent's type).
 # Structurally equal to graphql-core's `Path`, and made only when somebody may look at it.
@@ -73,6 +75,23 @@ def refuse_unusual(value: Any, run: Any) -> None:
         raise Await(value)
     if isinstance(value, Exception):
         raise value
+
+
+def list_check(slot: Slot) -> Callable[[Any, Any], bool]:
+    """A check whether a value can be iterated; false for what graphql-core must iterate."""
+
+    def is_list(value: Any, run: Any) -> bool:
+        refuse_unusual(value, run)
+        if run.is_async_iterable(value):
+            return False
+        if not is_iterable(value):
+            name = slot.nodes[0].name.value
+            raise GraphQLError(
+                f"Expected Iterable, but did not find one for field '{slot.owner}.{name}'."
+            )
+        return True
+
+    return is_list
 
 
 def absent(value: Any) -> bool:

@@ -222,7 +222,7 @@ async def test_a_cancelled_request_leaves_futures_to_others(compiled: CompiledSc
     ]
     loading = asyncio.create_task(ask(compiled, 0, shared))
     await asyncio.sleep(0.01)
-    for task in (*waiting[:2], loading):
+    for task in (*waiting[:2], *waiting[:2], loading):
         task.cancel()
     gone = await asyncio.gather(*waiting[:2], loading, return_exceptions=True)
     assert [type(answer) for answer in gone] == [asyncio.CancelledError] * 3

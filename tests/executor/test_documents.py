@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from typing import Any
+import threading
+from typing import Any, NewType
 
 import pytest
 import strawberry
@@ -13,6 +14,7 @@ from graphql import (
     get_variable_values,
     parse,
 )
+from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as CoreExecutor
 
 from shared.executor import (
@@ -26,6 +28,11 @@ from shared.executor import (
 )
 from shared.executor.operations import MOST_VARIANTS, Operation
 from shared.executor.recent import Recent
+
+Locked = NewType("Locked", object)
+SCALARS: dict[object, Any] = {
+    Locked: strawberry.scalar(name="Locked", parse_value=lambda _: threading.Lock())
+}
 
 
 @strawberry.type
@@ -54,6 +61,24 @@ class Query:
         return await future
 
     @strawberry.field
+    def soon_or_later(self, info: strawberry.Info) -> int:
+        info.context["calls"] += 1
+        if info.context["calls"] == 2:
+            return asyncio.sleep(0, 2)  # type: ignore[return-value]
+        return 1
+
+    @strawberry.field
+    async def slower(self, info: strawberry.Info) -> int:
+        """The second time, it takes long."""
+        info.context["calls"] += 1
+        await asyncio.sleep(0 if info.context["calls"] == 1 else 10)
+        return 1
+
+    @strawberry.field
+    def locked(self, value: Locked) -> str:
+        return type(value).__name__
+
+    @strawberry.field
     def doubling(self, info: strawberry.Info, values: list[int]) -> list[int]:
         values.append(len(values))
         return values
@@ -69,7 +94,10 @@ class Mutation:
 
 def schema(**settings: Any) -> CompiledSchema:
     """A small schema."""
-    return CompiledSchema(query=Query, mutation=Mutation, compiled=Settings(**settings))
+    config = StrawberryConfig(scalar_map=SCALARS)
+    return CompiledSchema(
+        query=Query, mutation=Mutation, compiled=Settings(**settings), config=config
+    )
 
 
 # -- what is kept
@@ -105,6 +133,7 @@ async def test_documents_are_parsed_and_validated_once_and_not_kept_for_ever() -
 
     compiled = CompiledSchema(
         query=Query,
+        config=StrawberryConfig(scalar_map=SCALARS),
         documents=lambda schema: Documents(schema, parsed, valid, most=2, most_characters=50),
     )
     for _ in range(3):
@@ -300,6 +329,38 @@ async def test_a_sample_that_graphql_core_cannot_answer_is_none() -> None:
     operation.plan(operation.variables({}))  # type: ignore[arg-type]
     found = await compiled.execute("{ unlucky }", context_value=context)
     assert (found.data, context) == ({"unlucky": 1}, {"calls": 2})
+    assert compiled.engine.counts == Counts(compiled=1)
+
+
+async def test_a_sample_may_have_to_be_waited_for() -> None:
+    compiled = schema(sample_every=1)
+    context = {"calls": 0}
+    operation = compiled.documents.find("{ soonOrLater }").operation(None)
+    operation.plan(operation.variables({}))  # type: ignore[arg-type]
+    found = await compiled.execute("{ soonOrLater }", context_value=context)
+    assert (found.data, context) == ({"soonOrLater": 2}, {"calls": 2})
+    assert compiled.engine.counts == Counts(compiled=1, sampled=1, different=1)
+
+
+async def test_a_request_whose_variables_cannot_be_copied_is_no_sample() -> None:
+    compiled = schema(sample_every=1)
+    text = "query($v: Locked!) { locked(value: $v) }"
+    for _ in range(2):
+        assert (await compiled.execute(text, {"v": 1})).data == {"locked": "lock"}
+    assert compiled.engine.counts == Counts(compiled=1, interpreted=1)
+
+
+async def test_a_request_can_be_cancelled_while_it_is_a_sample() -> None:
+    compiled = schema(sample_every=1)
+    context = {"calls": 0}
+    operation = compiled.documents.find("{ slower }").operation(None)
+    operation.plan(operation.variables({}))  # type: ignore[arg-type]
+    task = asyncio.create_task(compiled.execute("{ slower }", context_value=context))
+    while context["calls"] < 2:  # noqa: ASYNC110 - a resolver has nobody to tell
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
     assert compiled.engine.counts == Counts(compiled=1)
 
 

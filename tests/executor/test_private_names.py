@@ -1,7 +1,9 @@
 """What the executor uses of its neighbours' inside: an upgrade that removes it is noticed here."""
 
+import ast
 import asyncio
 import inspect
+import sys
 import tomllib
 from importlib import import_module
 from importlib.metadata import version
@@ -100,6 +102,18 @@ async def test_futures_tell_what_tasks_and_their_guard_ask_them() -> None:
     assert gathered._children == [future]  # type: ignore[attr-defined]
     future.set_result(None)
     await gathered
+
+
+def test_nothing_of_the_platform_is_imported() -> None:
+    """So that it can be released alone."""
+    for file in (ROOT / "shared" / "executor").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                names = [] if node.level == 1 else [node.module or ""]
+            else:
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            roots = {name.split(".")[0] for name in names}
+            assert roots <= {"graphql", "strawberry", *sys.stdlib_module_names}, file
 
 
 def test_the_versions_that_it_was_tested_with_are_pinned() -> None:

@@ -9,6 +9,7 @@ import pytest
 import strawberry
 from graphql import ExecutionHooks, GraphQLError, parse
 from graphql.pyutils import AbortController
+from strawberry import relay
 from strawberry.exceptions import MissingQueryError
 from strawberry.extensions import ParserCache, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
@@ -43,6 +44,11 @@ class Product:
 @strawberry.federation.type(keys=["id"])
 class Pointer:
     id: strawberry.ID
+
+
+@strawberry.federation.type(keys=["id"])
+class Ticket:
+    id: relay.GlobalID
 
 
 @strawberry.type
@@ -380,8 +386,19 @@ async def test_who_raises_for_one_entity_fails_all() -> None:
 
 
 async def test_an_entity_without_a_function_is_made_from_its_key() -> None:
-    text = "query($r: [_Any!]!) { _entities(representations: $r) { ... on Pointer { id } } }"
-    given = {"r": [{"__typename": "Pointer", "id": "1"}, {"__typename": "Pointer", "x": 1}]}
-    found = await twice(make(), text, variable_values=given)
-    assert found.data == {"_entities": [{"id": "1"}, None]}
-    assert [error.message for error in found.errors] == ["Unable to resolve reference for Pointer"]
+    text = "query($r: [_Any!]!) { _entities(representations: $r) { __typename } }"
+    names = ("Pointer", "Pointer", "Ticket", "Ticket")
+    keys: tuple[dict[str, Any], ...] = (
+        {"id": "1"},
+        {"x": 1},
+        {"id": "VGlja2V0OjE="},
+        {"id": "wrong"},
+    )
+    given = {"r": [{"__typename": n, **key} for n, key in zip(names, keys, strict=True)]}
+    found = await twice(make(types=[Ticket]), text, variable_values=given)
+    pointer, ticket = {"__typename": "Pointer"}, {"__typename": "Ticket"}
+    assert found.data == {"_entities": [pointer, None, ticket, None]}
+    assert [error.message for error in found.errors] == [
+        "Unable to resolve reference for Pointer",
+        'Value cannot represent a GlobalID: "wrong".',
+    ]
