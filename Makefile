@@ -14,9 +14,10 @@ setup: ## Make .venv with the locked packages (done by every other target)
 dev: setup ## Run the whole platform here, with demo data; Ctrl-C stops it
 	@$(BIN)/edtech local up
 
+# Three processes keep two cores busy: one of them often waits for a journey's news to spread.
 test: setup ## Run all tests on services of their own, beside a running `make dev`
 	@$(BIN)/edtech local prepare
-	@$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 check: setup ## Format, lint, types, import contracts, schema and migrations are in order
 	@$(BIN)/edtech local prepare
