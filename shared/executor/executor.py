@@ -1,7 +1,7 @@
 """The executor that Strawberry takes, and what decides how an operation is answered."""
 
 import logging
-from asyncio import CancelledError, current_task
+from asyncio import CancelledError, current_task, timeout
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -25,11 +25,13 @@ class Settings:
     """How operations are answered.
 
     `enabled=False` leaves all to graphql-core. With `sample_every=n`, one query in n is answered by
-    graphql-core, too; a difference is counted, logged and given to `on_difference`.
+    graphql-core, too, if it can within `sample_seconds`; a difference is counted, logged and given
+    to `on_difference`.
     """
 
     enabled: bool = True
     sample_every: int = 0
+    sample_seconds: float = 5
     on_difference: Callable[[Difference], None] | None = None
     most_operations: int = 1000
 
@@ -86,14 +88,16 @@ class Engine:
         if not isinstance(ours, ExecutionResult):
             ours = await ours
         try:
-            theirs = ask()
-            if not isinstance(theirs, ExecutionResult):
-                theirs = await theirs
-        except CancelledError:
+            async with timeout(self.settings.sample_seconds):
+                theirs = ask()
+                if not isinstance(theirs, ExecutionResult):
+                    theirs = await theirs
+        except (CancelledError, TimeoutError):
             task = current_task()
             if task is None or task.cancelling():
                 raise
-            return ours  # graphql-core cancelled a future that others share
+            # graphql-core cancelled a future that others share, or waits for one.
+            return ours
         return self._compared(ours, theirs)
 
     def _compared(self, ours: ExecutionResult, theirs: ExecutionResult) -> ExecutionResult:

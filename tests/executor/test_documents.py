@@ -322,14 +322,15 @@ async def test_a_difference_is_counted_told_and_logged_without_values(
 
 
 async def test_a_sample_that_graphql_core_cannot_answer_is_none() -> None:
-    """It lets a request be cancelled when a future is that somebody awaits in it."""
-    compiled = schema(sample_every=1)
-    context = {"calls": 0}
-    operation = compiled.documents.find("{ unlucky }").operation(None)
-    operation.plan(operation.variables({}))  # type: ignore[arg-type]
-    found = await compiled.execute("{ unlucky }", context_value=context)
-    assert (found.data, context) == ({"unlucky": 1}, {"calls": 2})
-    assert compiled.engine.counts == Counts(compiled=1)
+    """A request is cancelled there when a future is that it awaits, and may wait for ever."""
+    for field in ("unlucky", "slower"):
+        compiled = schema(sample_every=1, sample_seconds=0.01)
+        context = {"calls": 0}
+        operation = compiled.documents.find(f"{{ {field} }}").operation(None)
+        operation.plan(operation.variables({}))  # type: ignore[arg-type]
+        found = await compiled.execute(f"{{ {field} }}", context_value=context)
+        assert (found.data, context) == ({field: 1}, {"calls": 2})
+        assert compiled.engine.counts == Counts(compiled=1)
 
 
 async def test_a_sample_may_have_to_be_waited_for() -> None:
