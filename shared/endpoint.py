@@ -42,17 +42,21 @@ class BodyTooLarge(DomainError):
 def refusal(error: DomainError) -> Response:
     """A refusal of the whole request: one GraphQL error with its code."""
     code = error.general_code() if not isinstance(error, BodyTooLarge) else "INVALID_INPUT"
-    extensions = {"code": code, "requestId": current_correlation()}
-    body = {"errors": [{"message": error.message, "extensions": extensions}]}
     headers = {"www-authenticate": "Bearer"} if code == "UNAUTHENTICATED" else None
-    return Response(orjson.dumps(body), _STATUS.get(code, 500), headers, "application/json")
+    return _one_error(code, error.message, _STATUS.get(code, 500), headers, over_http.JSON)
 
 
 def bad_request(error: over_http.BadRequest, kind: str) -> Response:
     """What is no GraphQL request: one error, with the status that HTTP has for it."""
-    extensions = {"code": "INVALID_INPUT", "requestId": current_correlation()}
-    body = {"errors": [{"message": error.message, "extensions": extensions}]}
-    return Response(orjson.dumps(body), error.status, error.headers, kind)
+    return _one_error("INVALID_INPUT", error.message, error.status, error.headers, kind)
+
+
+def _one_error(
+    code: str, message: str, status: int, headers: Mapping[str, str] | None, kind: str
+) -> Response:
+    extensions = {"code": code, "requestId": current_correlation()}
+    body = {"errors": [{"message": message, "extensions": extensions}]}
+    return Response(orjson.dumps(body), status, headers, kind)
 
 
 async def read_body(receive: Receive) -> bytes:
