@@ -8,7 +8,8 @@ session, since sibling resolvers run concurrently. See docs/architecture.md, "Da
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from time import time_ns
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -20,7 +21,11 @@ from sqlalchemy import (
     CheckConstraint,
     ColumnElement,
     DateTime,
+    Executable,
     MetaData,
+    Result,
+    ScalarResult,
+    Select,
     Text,
     Uuid,
     any_,
@@ -28,13 +33,14 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.pool import NullPool
 
 from shared.config import SubgraphSettings
 from shared.errors import InvalidInput, Timeout, Unavailable
+from shared.reads import Reads
 
 NAMING = {
     "ix": "idx_%(table_name)s_%(column_0_N_name)s",
@@ -75,7 +81,36 @@ def one_of(column: str, values: Iterable[str]) -> CheckConstraint:
 
 
 class ReadSession(AsyncSession):
-    """Reads only: the database refuses a write."""
+    """Reads only: the database refuses a write. Most selects go past the session (`Reads`)."""
+
+    reads: Reads | None = None
+
+    async def execute(
+        self, statement: Executable, params: Any = None, **options: Any
+    ) -> Result[Any]:
+        """Execute a statement: directly where that can be done, else by the session."""
+        # A session that holds a connection goes on with it: nobody may wait for a second one.
+        if self.reads is not None and isinstance(statement, Select) and not self.in_transaction():
+            result = await self.reads.execute(statement, params)
+            if result is not None:
+                return result
+        found: Result[Any] = await super().execute(statement, params, **options)
+        return found
+
+    async def scalars(
+        self, statement: Executable, params: Any = None, **options: Any
+    ) -> ScalarResult[Any]:
+        """The first column of all rows."""
+        return (await self.execute(statement, params, **options)).scalars()
+
+    async def scalar(self, statement: Executable, params: Any = None, **options: Any) -> Any:
+        """The first column of the first row, or None."""
+        return (await self.execute(statement, params, **options)).scalar()
+
+    async def __aexit__(self, *error: Any) -> None:
+        """Close; what went past the session left nothing open."""
+        if self.in_transaction():
+            await super().__aexit__(*error)
 
 
 class WriteSession(ReadSession):
@@ -129,16 +164,16 @@ def _as_domain_errors() -> Iterator[None]:
         yield
     except IntegrityError:
         raise
-    except DataError as error:
-        raise InvalidInput("A value cannot be stored.") from error
-    except DBAPIError as error:
-        if isinstance(error.orig, psycopg.errors.QueryCanceled):
+    except (DBAPIError, psycopg.Error) as error:
+        # As SQLAlchemy's session gives it, or as it is where there was none.
+        original = error.orig if isinstance(error, DBAPIError) else error
+        if isinstance(original, psycopg.DataError):
+            raise InvalidInput("A value cannot be stored.") from error
+        if isinstance(original, psycopg.errors.QueryCanceled):
             raise Timeout("The database took too long.") from error
-        if isinstance(error.orig, psycopg.OperationalError | psycopg.InterfaceError):
+        if isinstance(original, psycopg.OperationalError | psycopg.InterfaceError):
             raise Unavailable("The database is not available.") from error
         raise
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise Unavailable("The database is not available.") from error
 
 
 def sync_url(settings: SubgraphSettings) -> URL:
@@ -169,16 +204,46 @@ class _PooledConnection(psycopg.AsyncConnection[Any]):
             await super().close()
 
 
+# Told the text, the parameters and the time (ns since 1970) at which a statement began.
+Observer = Callable[[str, Any, int], None]
+
+
+class _ObservedCursor(psycopg.AsyncCursor[Any]):
+    observers: list[Observer]
+
+    async def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
+        started = time_ns()
+        try:
+            return await super().execute(query, params, **options)
+        finally:
+            self._tell(query, params, started)
+
+    async def executemany(self, query: Any, params_seq: Any, **options: Any) -> None:
+        started = time_ns()
+        try:
+            await super().executemany(query, params_seq, **options)
+        finally:
+            self._tell(query, params_seq, started)
+
+    def _tell(self, query: Any, params: Any, started: int) -> None:
+        for observer in self.observers:
+            observer(query, params, started)
+
+
 class Database:
     """The pools and engines of one subgraph. Open before use, close at the end."""
 
     def __init__(self, settings: SubgraphSettings) -> None:
         self.settings = settings
+        # Told of every statement that ran, for traces and counts.
+        self.observers: list[Observer] = []
+        self._cursors = type("_Cursor", (_ObservedCursor,), {"observers": self.observers})
         self._write_pool = self._pool(settings.db_host, read_only=False)
         self._read_pool = self._pool(settings.db_read_host or settings.db_host, read_only=True)
         self.write_engine = self._engine(self._write_pool)
         # Outside a transaction a read is one round trip instead of three.
         self.read_engine = self._engine(self._read_pool, isolation_level="AUTOCOMMIT")
+        self._reads = Reads(self._read_pool, self.read_engine.dialect)
 
     def _pool(self, host: str, *, read_only: bool) -> AsyncConnectionPool[Any]:
         s = self.settings
@@ -202,6 +267,8 @@ class Database:
                 "application_name": f"edtech-{s.subgraph}",
                 "options": options,
                 "prepare_threshold": 3,
+                "autocommit": read_only,
+                "cursor_factory": self._cursors,
             },
             connection_class=_PooledConnection,
             min_size=min(s.db_pool_min, s.db_pool_max),
@@ -248,6 +315,7 @@ class Database:
         """A session for reads. Raises Unavailable or Timeout."""
         with _as_domain_errors():
             async with ReadSession(self.read_engine, expire_on_commit=False) as session:
+                session.reads = self._reads
                 yield session
 
     @asynccontextmanager

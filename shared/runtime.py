@@ -25,8 +25,9 @@ class Runtime:
         self.settings = settings
         self.database = Database(settings)
         self.cache = Cache(settings.valkey_url, settings.subgraph)
-        for engine in (self.database.write_engine, self.database.read_engine):
-            trace_sql(engine, settings.subgraph)
+        self.database.observers.append(
+            lambda statement, _, started: trace_sql(settings.subgraph, statement, started)
+        )
 
     async def open(self) -> None:
         """Open what needs opening; nothing here may require that a service answers."""

@@ -2,7 +2,6 @@
 
 import logging
 import sys
-import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +16,6 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from prometheus_client import Counter, Gauge, Histogram
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.config import PlatformSettings
 
@@ -170,31 +167,17 @@ def shutdown() -> None:
         provider.shutdown()
 
 
-def trace_sql(engine: AsyncEngine, subgraph: str) -> None:
+def trace_sql(namespace: str, statement: str, started: int) -> None:
     """A span per SQL statement inside a sampled trace; the text has placeholders, never values."""
-
-    def before(
-        connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
-    ) -> None:
-        if trace.get_current_span().is_recording():
-            context._edtech_started = time.time_ns()
-
-    def after(
-        connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
-    ) -> None:
-        started = getattr(context, "_edtech_started", None)
-        if started is not None:
-            span = tracer.start_span(
-                statement.split(None, 1)[0].upper(),
-                kind=trace.SpanKind.CLIENT,
-                start_time=started,
-                attributes={
-                    "db.system.name": "postgresql",
-                    "db.namespace": subgraph,
-                    "db.query.text": statement,
-                },
-            )
-            span.end()
-
-    event.listen(engine.sync_engine, "before_cursor_execute", before)
-    event.listen(engine.sync_engine, "after_cursor_execute", after)
+    if trace.get_current_span().is_recording():
+        span = tracer.start_span(
+            statement.split(None, 1)[0].upper(),
+            kind=trace.SpanKind.CLIENT,
+            start_time=started,
+            attributes={
+                "db.system.name": "postgresql",
+                "db.namespace": namespace,
+                "db.query.text": statement,
+            },
+        )
+        span.end()

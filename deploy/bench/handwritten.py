@@ -5,7 +5,6 @@ platform's own code), each statement asks for the columns that the answer shows,
 give the connections and orjson writes the answer. Nothing is cached.
 """
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -13,14 +12,13 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-import uvicorn
-import uvloop
 from psycopg_pool import AsyncConnectionPool
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from deploy.bench.serving import serve
 from shared.auth import Authenticator, Jwks
 from shared.config import SubgraphSettings, load
 from shared.errors import Unauthenticated
@@ -217,18 +215,7 @@ def _json(data: dict[str, Any]) -> Response:
 def main(port: int) -> None:
     """Serve on the loopback until SIGTERM, as the subgraphs are served."""
     endpoints = Handwritten(load(IdentitySettings), load(LearningSettings), load(MatchingSettings))
-    config = uvicorn.Config(
-        endpoints.app(),
-        port=port,
-        http="httptools",
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=5,
-    )
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(uvicorn.Server(config).serve())
+    serve(endpoints.app(), port, lifespan=True)
 
 
 if __name__ == "__main__":

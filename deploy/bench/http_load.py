@@ -166,4 +166,6 @@ def run_apart(plan: Plan) -> Seen:
 if __name__ == "__main__":
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         seen = runner.run(send(Plan(**json.load(sys.stdin))))
-    print(json.dumps(asdict(seen)))
+    # A buffer of its own: unbuffered (PYTHONUNBUFFERED), a write to a full pipe may lose the rest.
+    with open(sys.stdout.fileno(), "w", closefd=False) as out:
+        json.dump(asdict(seen), out)

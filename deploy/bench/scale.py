@@ -15,7 +15,6 @@ import psycopg
 import sqlalchemy as sa
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from sqlalchemy import event
 
 from deploy import provision
 from deploy.bench.many_tutors import make_many_tutors
@@ -273,12 +272,12 @@ async def _timed(runtime: Runtime, ask: Ask) -> float:
 async def explained(runtime: Runtime, name: str, ask: Ask) -> Plan:
     """Ask once, then have the last statement explained while it runs again."""
     sent: list[tuple[str, Any]] = []
-    engine = runtime.database.read_engine.sync_engine
+    observers = runtime.database.observers
 
-    def note(_: Any, __: Any, statement: str, values: Any, *___: Any) -> None:
+    def note(statement: str, values: Any, _: int) -> None:
         sent.append((statement, values))
 
-    event.listen(engine, "before_cursor_execute", note)
+    observers.append(note)
     try:
         async with runtime.database.read() as session:
             await ask(session)
@@ -293,7 +292,7 @@ async def explained(runtime: Runtime, name: str, ask: Ask) -> Plan:
             )
             text = "\n".join(answer.scalars())
     finally:
-        event.remove(engine, "before_cursor_execute", note)
+        observers.remove(note)
     return Plan(name, f"{statement}\n{text}", list(nodes_of(plan["Plan"])))
 
 

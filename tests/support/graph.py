@@ -106,19 +106,14 @@ def counted(database: Database) -> Iterator[list[str]]:
     """The SQL statements that run inside."""
     statements: list[str] = []
 
-    def note(
-        connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
-    ) -> None:
+    def note(statement: str, _: object, __: int) -> None:
         statements.append(statement)
 
-    engines = (database.write_engine, database.read_engine)
-    for engine in engines:
-        sa.event.listen(engine.sync_engine, "before_cursor_execute", note)
+    database.observers.append(note)
     try:
         yield statements
     finally:
-        for engine in engines:
-            sa.event.remove(engine.sync_engine, "before_cursor_execute", note)
+        database.observers.remove(note)
 
 
 async def send(subgraph: Subgraph, runtime: Runtime, *events: Event, twice: bool = True) -> None:

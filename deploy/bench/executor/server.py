@@ -1,18 +1,16 @@
 """One Python executor behind uvicorn: `python -m deploy.bench.executor.server KIND PORT`."""
 
-import asyncio
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import strawberry
-import uvicorn
-import uvloop
 from starlette.types import Receive, Scope, Send
 from strawberry.asgi import GraphQL
 from strawberry.extensions import ParserCache, ValidationCache
 
 from deploy.bench.executor.graph import Query, context
+from deploy.bench.serving import serve
 from shared import over_http
 from shared.endpoint import read_body
 from shared.executor import CompiledSchema
@@ -75,19 +73,7 @@ APPS: dict[str, Callable[[], Any]] = {
 
 def main(kind: str, port: int) -> None:
     """Serve on the loopback until SIGTERM, as the subgraphs are served."""
-    config = uvicorn.Config(
-        APPS[kind](),
-        port=port,
-        http="httptools",
-        lifespan="off",
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=5,
-    )
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(uvicorn.Server(config).serve())
+    serve(APPS[kind](), port)
 
 
 if __name__ == "__main__":
