@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from time import time_ns
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -21,10 +21,7 @@ from sqlalchemy import (
     CheckConstraint,
     ColumnElement,
     DateTime,
-    Executable,
     MetaData,
-    Result,
-    ScalarResult,
     Select,
     Text,
     Uuid,
@@ -85,27 +82,24 @@ class ReadSession(AsyncSession):
 
     reads: Reads | None = None
 
-    async def execute(
-        self, statement: Executable, params: Any = None, **options: Any
-    ) -> Result[Any]:
-        """Execute a statement: directly where that can be done, else by the session."""
-        # A session that holds a connection goes on with it: nobody may wait for a second one.
-        if self.reads is not None and isinstance(statement, Select) and not self.in_transaction():
-            result = await self.reads.execute(statement, params)
-            if result is not None:
-                return result
-        found: Result[Any] = await super().execute(statement, params, **options)
-        return found
+    if not TYPE_CHECKING:  # their types are SQLAlchemy's
 
-    async def scalars(
-        self, statement: Executable, params: Any = None, **options: Any
-    ) -> ScalarResult[Any]:
-        """The first column of all rows."""
-        return (await self.execute(statement, params, **options)).scalars()
+        async def execute(self, statement, params=None, **options):
+            """Execute a statement: directly where that can be done, else by the session."""
+            # A session with a connection goes on with it: nobody may wait for a second one.
+            if self.reads and isinstance(statement, Select) and not self.in_transaction():
+                result = await self.reads.execute(statement, params)
+                if result is not None:
+                    return result
+            return await super().execute(statement, params, **options)
 
-    async def scalar(self, statement: Executable, params: Any = None, **options: Any) -> Any:
-        """The first column of the first row, or None."""
-        return (await self.execute(statement, params, **options)).scalar()
+        async def scalars(self, statement, params=None, **options):
+            """The first column of all rows."""
+            return (await self.execute(statement, params, **options)).scalars()
+
+        async def scalar(self, statement, params=None, **options):
+            """The first column of the first row, or None."""
+            return (await self.execute(statement, params, **options)).scalar()
 
     async def __aexit__(self, *error: Any) -> None:
         """Close; what went past the session left nothing open."""

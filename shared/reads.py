@@ -4,7 +4,8 @@ SQLAlchemy's session costs several times what the statement itself costs. A `Rea
 lets SQLAlchemy put a select together once, keeps its text under SQLAlchemy's own cache key, and
 from then on sends it directly. The result is SQLAlchemy's. In the place of an entity stands an
 object that reads like it, with its columns, properties and methods, which no session knows; what
-was not read, such as a deferred column, raises AttributeError. See docs/architecture.md, "Database".
+was not read, such as a deferred column, raises AttributeError. See "Database" in
+docs/architecture.md.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from psycopg_pool import AsyncConnectionPool
@@ -49,10 +50,10 @@ class Reads:
         prepared = self._known[key.key]
         if prepared is None:
             return None
-        parameters = prepared.parameters(values, key.bindparams)
+        text, parameters = prepared.bound(values, key.bindparams)
         connection = await self._pool.getconn()
         try:
-            cursor = await connection.execute(prepared.text, parameters)
+            cursor = await connection.execute(text, parameters)
             return prepared.result(await cursor.fetchall(), cursor)
         finally:
             await self._pool.putconn(connection)
@@ -78,7 +79,8 @@ class _Prepared:
 
     def __init__(self, compiled: Any, names: Sequence[str], parts: Sequence[_Part]) -> None:
         self._compiled, self._metadata = compiled, SimpleResultMetaData(names)
-        self.text = str(compiled)
+        self._text = str(compiled)
+        self._has_lists = bool(compiled.post_compile_params or compiled.literal_execute_params)
         self._types = [column.type for part in parts for column in part.columns]
         self._decoders: list[tuple[int, Decode]] | None = None
         # Where rows of nothing but columns come, they are taken as they are.
@@ -89,12 +91,19 @@ class _Prepared:
             at += len(part.columns)
         self._is_plain = not any(part.make for part in parts)
 
-    def parameters(self, values: dict[str, Any] | None, extracted: Any) -> dict[str, Any]:
-        """The parameters of one execution."""
-        found: dict[str, Any] = self._compiled.construct_params(values, extracted)
-        for name, encode in self._compiled._bind_processors.items():
-            found[name] = encode(found[name])
-        return found
+    def bound(self, values: dict[str, Any] | None, extracted: Any) -> tuple[str, dict[str, Any]]:
+        """Text and parameters of one execution."""
+        compiled, text = self._compiled, self._text
+        found: dict[str, Any] = compiled.construct_params(values, extracted)
+        encoders = compiled._bind_processors
+        if self._has_lists:
+            # A list in the text, with one parameter for each value.
+            state = compiled._process_parameters_for_postcompile(found)
+            text, encoders = state.statement, {**encoders, **state.processors}
+        for name, encode in encoders.items():
+            if name in found:
+                found[name] = encode(found[name])
+        return text, found
 
     def result(self, rows: list[Any], cursor: Any) -> sa.Result[Any]:
         """The rows as SQLAlchemy gives them."""
@@ -132,14 +141,16 @@ def _prepare(statement: sa.Select[Any], key: Any, dialect: Dialect) -> _Prepared
     if statement._with_options or statement._for_update_arg or statement.get_execution_options():
         return None
     described = statement.column_descriptions
-    names = [each["name"] for each in described]
+    names = [
+        each["name"] or f"_{at}" for at, each in enumerate(described)
+    ]  # some aliases have none
     parts = [
         _entity(each["entity"])
         if each.get("entity") is not None and each["expr"] is each["entity"]
         else _Part([each["expr"]])
         for each in described
     ]
-    if None in names or None in parts or len(set(names)) < len(names):
+    if None in parts or len(set(names)) < len(names):
         return None
     known = [part for part in parts if part is not None]
     if any(part.make for part in known):
@@ -147,10 +158,7 @@ def _prepare(statement: sa.Select[Any], key: Any, dialect: Dialect) -> _Prepared
     for target in (target for part in known for target in part.joined):
         statement = statement.join(target)
     compiled: Any = statement.compile(dialect=dialect, cache_key=key)
-    # A list in the text, with one parameter for each value.
-    if compiled.post_compile_params or compiled.literal_execute_params:
-        return None
-    return _Prepared(compiled, names, known)
+    return None if compiled.escaped_bind_names else _Prepared(compiled, names, known)
 
 
 def _entity(entity: Any) -> _Part | None:
@@ -183,8 +191,8 @@ def _columns(entity: Any) -> _Part:
 
 
 def _with_other(part: _Part, key: str, other: _Part) -> _Part:
-    width, make, make_other = len(part.columns), part.make, other.make
-    assert make is not None and make_other is not None  # noqa: S101 - both are entities
+    width = len(part.columns)
+    make, make_other = cast("Make", part.make), cast("Make", other.make)
 
     def make_both(values: Values) -> Any:
         made = make(values[:width])
