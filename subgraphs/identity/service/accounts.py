@@ -6,19 +6,20 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared.db import ReadSession, WriteSession, among
+from shared.db import ReadSession, WriteSession
 from shared.errors import NotFound
 from shared.events.identity import Role, Status, UserState
+from shared.lookup import ByKey
 from shared.outbox import publish
 from subgraphs.identity import models
 from subgraphs.identity.models import User
 
+_USERS = ByKey(sa.select(User), User.id)
+
 
 async def get_users(session: ReadSession, ids: Sequence[UUID]) -> list[User | None]:
     """Users in the order of their ids, tombstones included; None for unknown ones."""
-    rows = await session.scalars(sa.select(User).where(among(User.id, ids)))
-    found = {user.id: user for user in rows}
-    return [found.get(id_) for id_ in ids]
+    return await _USERS.find(session, ids)
 
 
 async def by_email(session: ReadSession, email: str) -> User | None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared.db import ReadSession, WriteSession, utc_now
+from shared.db import ReadSession, WriteSession, among, utc_now
 from shared.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from shared.events.identity import UserLoggedIn
 from shared.ids import new_id
@@ -355,7 +355,7 @@ def _account_of_session() -> sa.Select[Any]:
         .where(
             User.id == sa.bindparam("user_id"),
             User.deleted_at.is_(None),
-            User.status.in_(("ACTIVE", "UNVERIFIED")),
+            among(User.status, ("ACTIVE", "UNVERIFIED")),
             UserSession.id == sa.bindparam("session_id"),
             UserSession.revoked_at.is_(None),
             UserSession.expires_at > sa.func.clock_timestamp(),

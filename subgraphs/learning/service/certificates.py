@@ -7,9 +7,10 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.db import ReadSession, WriteSession, among
+from shared.db import ReadSession, WriteSession
 from shared.events.learning import CertificateIssued
 from shared.ids import new_id
+from shared.lookup import ByKey
 from shared.outbox import publish
 from shared.pages import Order, Page, PageRequest, keyset_by_parent
 from subgraphs.learning.models import Certificate, Course, Enrollment
@@ -73,22 +74,22 @@ async def find_certificate(session: ReadSession, code: str) -> Certificate | Non
     return found
 
 
+_CERTIFICATES = ByKey(sa.select(Certificate), Certificate.id)
+
+
 async def get_certificates(session: ReadSession, ids: Sequence[UUID]) -> list[Certificate | None]:
     """Many certificates at once, in the order asked for."""
-    rows = await session.scalars(sa.select(Certificate).where(among(Certificate.id, ids)))
-    found = {row.id: row for row in rows}
-    return [found.get(id_) for id_ in ids]
+    return await _CERTIFICATES.find(session, ids)
+
+
+_OF_ENROLLMENTS = ByKey(sa.select(Certificate), Certificate.enrollment_id)
 
 
 async def get_enrollment_certificates(
     session: ReadSession, enrollment_ids: Sequence[UUID]
 ) -> list[Certificate | None]:
     """The certificate of each enrolment, if it has one."""
-    rows = await session.scalars(
-        sa.select(Certificate).where(among(Certificate.enrollment_id, enrollment_ids))
-    )
-    found = {row.enrollment_id: row for row in rows}
-    return [found.get(id_) for id_ in enrollment_ids]
+    return await _OF_ENROLLMENTS.find(session, enrollment_ids)
 
 
 async def list_certificates(

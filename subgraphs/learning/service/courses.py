@@ -8,9 +8,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared.db import ReadSession, WriteSession, among, utc_now
+from shared.db import ReadSession, WriteSession, utc_now
 from shared.errors import Conflict, Forbidden, InvalidInput, NotFound
 from shared.events.learning import CourseArchived, CoursePublished, CourseState, CourseUpdated
+from shared.lookup import ByKey
 from shared.outbox import publish
 from shared.pages import Order, Page, PageRequest, keyset, keyset_by_parent
 from shared.validation import between, text
@@ -227,13 +228,12 @@ async def _touch(session: WriteSession, course: Course, event: type[CourseState]
         )
 
 
+_COURSES = ByKey(sa.select(Course).where(Course.deleted_at.is_(None)), Course.id)
+
+
 async def get_courses(session: ReadSession, ids: Sequence[UUID]) -> list[Course | None]:
     """Many courses at once, in the order asked for; deleted ones are None."""
-    rows = await session.scalars(
-        sa.select(Course).where(among(Course.id, ids), Course.deleted_at.is_(None))
-    )
-    found = {row.id: row for row in rows}
-    return [found.get(id_) for id_ in ids]
+    return await _COURSES.find(session, ids)
 
 
 def published() -> sa.Select[Any]:

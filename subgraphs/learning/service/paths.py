@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from shared.db import ReadSession, WriteSession, among, database_now
 from shared.errors import InvalidInput, NotFound
+from shared.lookup import ByKey
 from shared.pages import ListsByParent, Order, Page, PageRequest
 from shared.validation import between, optional_text, text
 from shared.viewer import Viewer
@@ -146,11 +147,12 @@ async def _lock_own(session: WriteSession, viewer: Viewer, path_id: UUID | None)
     return path
 
 
+_PATHS = ByKey(sa.select(LearningPath), LearningPath.id)
+
+
 async def get_paths(session: ReadSession, ids: Sequence[UUID]) -> list[LearningPath | None]:
     """Many plans at once, in the order asked for."""
-    rows = await session.scalars(sa.select(LearningPath).where(among(LearningPath.id, ids)))
-    found = {row.id: row for row in rows}
-    return [found.get(id_) for id_ in ids]
+    return await _PATHS.find(session, ids)
 
 
 async def list_paths(

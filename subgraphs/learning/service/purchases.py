@@ -11,9 +11,10 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from shared import saga
-from shared.db import ReadSession, WriteSession, among, database_now, utc_now
+from shared.db import ReadSession, WriteSession, database_now, utc_now
 from shared.errors import Conflict
 from shared.events.learning import EnrollmentActivated, SeatReleased, SeatReserved
+from shared.lookup import ByKey
 from shared.outbox import publish
 from shared.saga import SagaState
 from shared.telemetry import log
@@ -250,11 +251,12 @@ async def lock_purchase(
     return course, row, purchase
 
 
+_PURCHASES = ByKey(sa.select(CoursePurchase), CoursePurchase.id)
+
+
 async def get_purchases(session: ReadSession, ids: Sequence[UUID]) -> list[CoursePurchase | None]:
     """Many purchases at once, in the order asked for; the caller has seen the enrolment."""
-    rows = await session.scalars(sa.select(CoursePurchase).where(among(CoursePurchase.id, ids)))
-    found = {row.id: row for row in rows}
-    return [found.get(id_) for id_ in ids]
+    return await _PURCHASES.find(session, ids)
 
 
 async def _enrollment(

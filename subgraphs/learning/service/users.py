@@ -6,7 +6,8 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from shared import references
-from shared.db import ReadSession, WriteSession, among
+from shared.db import ReadSession, WriteSession
+from shared.lookup import ByKey
 from shared.references import authorize_by_reference, ensure_user_refs
 from shared.viewer import Viewer
 from subgraphs.learning.models import UserRef
@@ -32,8 +33,9 @@ async def meet(session: WriteSession, *user_ids: UUID) -> None:
     await ensure_user_refs(session, UserRef, user_ids)
 
 
+_USER_REFS = ByKey(sa.select(UserRef), UserRef.user_id)
+
+
 async def get_user_refs(session: ReadSession, ids: Sequence[UUID]) -> list[UserRef | None]:
     """Many references at once, in the order asked for."""
-    rows = await session.scalars(sa.select(UserRef).where(among(UserRef.user_id, ids)))
-    found = {row.user_id: row for row in rows}
-    return [found.get(id_) for id_ in ids]
+    return await _USER_REFS.find(session, ids)

@@ -7,7 +7,8 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -214,17 +215,21 @@ async def purge_words(session: WriteSession) -> None:
     await session.execute(_PURGE_WORDS)
 
 
+@cache
+def _next_starts() -> sa.Select[Any]:
+    earliest = sa.func.extract("epoch", sa.func.now()) / slots.MINUTE + TutorListing.notice_minutes
+    start = sa.func.unnest(TutorListing.free_starts).column_valued("start")
+    first = sa.select(sa.func.min(start)).where(start >= earliest).scalar_subquery()
+    wanted = sa.any_(sa.bindparam("profile_ids", type_=sa.ARRAY(sa.Uuid)))
+    return sa.select(TutorListing.profile_id, sa.func.to_timestamp(first * slots.MINUTE)).where(
+        TutorListing.profile_id == wanted, TutorListing.is_bookable
+    )
+
+
 async def get_next_starts(
     session: ReadSession, profile_ids: Sequence[UUID]
 ) -> list[datetime | None]:
     """When each tutor's next bookable slot begins; None for who has none. One statement."""
-    earliest = sa.func.extract("epoch", sa.func.now()) / slots.MINUTE + TutorListing.notice_minutes
-    start = sa.func.unnest(TutorListing.free_starts).column_valued("start")
-    first = sa.select(sa.func.min(start)).where(start >= earliest).scalar_subquery()
-    rows = await session.execute(
-        sa.select(TutorListing.profile_id, sa.func.to_timestamp(first * slots.MINUTE)).where(
-            among(TutorListing.profile_id, profile_ids), TutorListing.is_bookable
-        )
-    )
+    rows = await session.execute(_next_starts(), {"profile_ids": list(profile_ids)})
     found = {row[0]: row[1] for row in rows}
     return [found.get(id_) for id_ in profile_ids]

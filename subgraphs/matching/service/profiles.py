@@ -17,6 +17,7 @@ from shared.events.matching import (
     TutorProfileUpdated,
 )
 from shared.events.payment import PayoutAccountState
+from shared.lookup import ByKey
 from shared.outbox import publish
 from shared.references import BLOCKED, upsert_user_refs
 from shared.validation import between, text, time_zone
@@ -299,19 +300,19 @@ async def follow_payout_account(session: WriteSession, event: PayoutAccountState
             await touch(session, profile, TutorProfileUpdated)
 
 
+_PROFILES = ByKey(sa.select(TutorProfile), TutorProfile.id)
+
+
 async def get_profiles(session: ReadSession, ids: Sequence[UUID]) -> list[TutorProfile | None]:
     """Many profiles at once, in the order asked for."""
-    rows = await session.scalars(sa.select(TutorProfile).where(among(TutorProfile.id, ids)))
-    found = {row.id: row for row in rows}
-    return [found.get(id_) for id_ in ids]
+    return await _PROFILES.find(session, ids)
+
+
+_PROFILES_OF_USERS = ByKey(sa.select(TutorProfile), TutorProfile.user_id)
 
 
 async def get_profiles_of(
     session: ReadSession, user_ids: Sequence[UUID]
 ) -> list[TutorProfile | None]:
     """The profile of each user."""
-    rows = await session.scalars(
-        sa.select(TutorProfile).where(among(TutorProfile.user_id, user_ids))
-    )
-    found = {row.user_id: row for row in rows}
-    return [found.get(id_) for id_ in user_ids]
+    return await _PROFILES_OF_USERS.find(session, user_ids)

@@ -5,12 +5,13 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared.db import ReadSession, among
+from shared.db import ReadSession
+from shared.lookup import ByKey
 from subgraphs.matching.models import RatingRef
+
+_RATINGS = ByKey(sa.select(RatingRef), RatingRef.user_id)
 
 
 async def get_ratings(session: ReadSession, user_ids: Sequence[UUID]) -> list[RatingRef | None]:
     """The rating of each tutor (a user)."""
-    rows = await session.scalars(sa.select(RatingRef).where(among(RatingRef.user_id, user_ids)))
-    found = {row.user_id: row for row in rows}
-    return [found.get(id_) for id_ in user_ids]
+    return await _RATINGS.find(session, user_ids)

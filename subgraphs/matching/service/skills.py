@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from shared.db import ReadSession, WriteSession, among, violated_constraint
 from shared.errors import Conflict, Forbidden, InvalidInput, NotFound
 from shared.events.matching import TutorProfileUpdated
+from shared.lookup import ByKey
 from shared.pages import Order, Page, PageRequest, keyset
 from shared.validation import between, optional_text, text
 from shared.viewer import Viewer
@@ -223,11 +224,12 @@ async def _require_skills(session: ReadSession, skill_ids: Sequence[UUID]) -> No
         raise NotFound("There is no such skill.", field="skills")
 
 
+_SKILLS = ByKey(sa.select(Skill), Skill.id)
+
+
 async def get_skills(session: ReadSession, ids: Sequence[UUID]) -> list[Skill | None]:
     """Many skills at once, in the order asked for."""
-    rows = await session.scalars(sa.select(Skill).where(among(Skill.id, ids)))
-    found = {row.id: row for row in rows}
-    return [found.get(id_) for id_ in ids]
+    return await _SKILLS.find(session, ids)
 
 
 async def list_skills(

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from shared.db import ReadSession, WriteSession, among
 from shared.errors import NotFound
+from shared.lookup import ByKey
 from shared.pages import Order, Page, PageRequest, keyset
 from shared.validation import text, time_zone
 from shared.viewer import Viewer
@@ -48,15 +49,14 @@ async def update_student(
     return student
 
 
+_STUDENTS = ByKey(sa.select(StudentProfile), StudentProfile.user_id)
+
+
 async def get_students(
     session: ReadSession, user_ids: Sequence[UUID]
 ) -> list[StudentProfile | None]:
     """What each user looks for."""
-    rows = await session.scalars(
-        sa.select(StudentProfile).where(among(StudentProfile.user_id, user_ids))
-    )
-    found = {row.user_id: row for row in rows}
-    return [found.get(id_) for id_ in user_ids]
+    return await _STUDENTS.find(session, user_ids)
 
 
 async def add_favourite(session: WriteSession, viewer: Viewer, profile_id: UUID) -> TutorProfile:

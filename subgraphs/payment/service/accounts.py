@@ -7,9 +7,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from shared import saga as sagas
-from shared.db import ReadSession, WriteSession, among, database_now
+from shared.db import ReadSession, WriteSession, database_now
 from shared.events.payment import PayoutAccountEnabled, PayoutAccountRestricted
 from shared.ids import new_id
+from shared.lookup import ByKey
 from shared.outbox import publish
 from shared.viewer import Viewer
 from subgraphs.payment.models import PayoutAccount, PayoutAccountStatus
@@ -108,12 +109,11 @@ async def apply_account(session: WriteSession, account_id: UUID, found: Connecte
         await transfers.resume(session, account.user_id)
 
 
+_ACCOUNTS = ByKey(sa.select(PayoutAccount), PayoutAccount.user_id)
+
+
 async def get_accounts(
     session: ReadSession, user_ids: Sequence[UUID]
 ) -> list[PayoutAccount | None]:
     """The account of each user."""
-    rows = await session.scalars(
-        sa.select(PayoutAccount).where(among(PayoutAccount.user_id, user_ids))
-    )
-    found = {row.user_id: row for row in rows}
-    return [found.get(id_) for id_ in user_ids]
+    return await _ACCOUNTS.find(session, user_ids)

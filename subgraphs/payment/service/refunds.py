@@ -10,6 +10,7 @@ from shared.db import ReadSession, WriteSession, among, database_now
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.events.payment import PaymentRefunded, RefundFailed
 from shared.ids import parse_id_or_none
+from shared.lookup import ByKey
 from shared.validation import text
 from shared.viewer import Viewer
 from subgraphs.payment.models import (
@@ -350,10 +351,11 @@ async def get_payment_refunds(
     return [found.get(id_, []) for id_ in payment_ids]
 
 
+_TRANSFERS_OF_PAYMENTS = ByKey(sa.select(Transfer), Transfer.payment_id)
+
+
 async def get_payment_transfers(
     session: ReadSession, payment_ids: Sequence[UUID]
 ) -> list[Transfer | None]:
     """The transfer of each payment."""
-    rows = await session.scalars(sa.select(Transfer).where(among(Transfer.payment_id, payment_ids)))
-    found = {row.payment_id: row for row in rows}
-    return [found.get(id_) for id_ in payment_ids]
+    return await _TRANSFERS_OF_PAYMENTS.find(session, payment_ids)

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from shared.db import ReadSession, WriteSession, among, database_now
 from shared.errors import Conflict, Forbidden, NotFound
 from shared.events.reviews import ReviewEvent, ReviewPublished, ReviewSubmitted
+from shared.lookup import ByKey
 from shared.outbox import publish
 from shared.pages import Order, Page, PageRequest, keyset_by_parent
 from shared.validation import between, optional_text, text
@@ -337,11 +338,12 @@ async def list_of_lessons(
     )
 
 
+_REPLIES = ByKey(sa.select(Reply), Reply.review_id)
+
+
 async def get_replies(session: ReadSession, review_ids: Sequence[UUID]) -> list[Reply | None]:
     """The answer to each review."""
-    rows = await session.scalars(sa.select(Reply).where(among(Reply.review_id, review_ids)))
-    found = {row.review_id: row for row in rows}
-    return [found.get(id_) for id_ in review_ids]
+    return await _REPLIES.find(session, review_ids)
 
 
 async def count_votes(session: ReadSession, review_ids: Sequence[UUID]) -> list[int]:
