@@ -53,7 +53,7 @@ class Reads:
         text, parameters = prepared.bound(values, key.bindparams)
         connection = await self._pool.getconn()
         try:
-            cursor = await connection.execute(text, parameters)
+            cursor = await connection.execute(text, parameters, binary=True)
             return prepared.result(await cursor.fetchall(), cursor)
         finally:
             await self._pool.putconn(connection)

@@ -31,6 +31,12 @@ _JSON_TYPES = {
     "locale": "text",
     "version": "bigint",
 }
+_STATE: dict[str, Any] = {
+    "user_id": sa.Uuid,
+    "status": sa.Text,
+    "roles": ARRAY(sa.Text),
+    "auth_version": sa.BigInteger,
+}
 BLOCKED = frozenset({"SUSPENDED", "DEACTIVATED", "ERASED"})
 
 
@@ -145,7 +151,7 @@ async def authorize_by_reference(
     """
     if viewer.user_id is None:
         return viewer
-    row = (await session.execute(_state(table), {"id": viewer.user_id})).one_or_none()
+    row = (await session.execute(_state(_name(table)), {"id": viewer.user_id})).one_or_none()
     if row is None or row.status == "UNKNOWN":
         return viewer
     if row.status in BLOCKED:
@@ -156,8 +162,9 @@ async def authorize_by_reference(
 
 
 @cache
-def _state(table: Any) -> sa.Select[str, list[str], int]:
+def _state(table: str) -> sa.Select[Any, Any, Any]:
     """Built once: every request of a signed-in user asks it."""
-    return sa.select(table.status, table.roles, table.auth_version).where(
-        table.user_id == sa.bindparam("id")
+    user = sa.table(table, *(sa.column(name, type_) for name, type_ in _STATE.items()))
+    return sa.select(user.c.status, user.c.roles, user.c.auth_version).where(
+        user.c.user_id == sa.bindparam("id")
     )
