@@ -180,6 +180,20 @@ def about_me(faces: Faces, tokens: Sequence[str]) -> Question:
     )
 
 
+def names_of_users(faces: Faces, ids: Sequence[str]) -> Question:
+    """What the router asks identity most, without a token: one statement, twenty rows."""
+    groups = [ids[at : at + PAGE] for at in range(0, len(ids) - PAGE + 1, PAGE)]
+    return Question(
+        f"names of {PAGE} users",
+        [
+            faces.by_hand("/names", [Body({"ids": group}) for group in groups]),
+            faces.subgraph(
+                "identity", "_entities", [_entities(NAMES_IN_IDENTITY, group) for group in groups]
+            ),
+        ],
+    )
+
+
 def course_search(faces: Faces, client: httpx.Client) -> Question:
     """A page of ten found courses with their tutors' names, without a token."""
     texts = [*SUBJECTS, *(f"{subject} part" for subject in SUBJECTS)]

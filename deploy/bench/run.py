@@ -20,6 +20,7 @@ from deploy.bench.questions import (
     Faces,
     about_me,
     course_search,
+    names_of_users,
     slots_of_busy_tutor,
     tutor_search,
     user_pages,
@@ -128,7 +129,7 @@ async def _measure(
             students = await crowd.tokens(identity, people.students[: plan.callers], "student")
             async with matching.database.write() as session:
                 tutors = await market.write(session, plan.tutors)
-            good = _queries(platform, plan, admin, students, tutors, out)
+            good = _queries(platform, plan, people, (admin, students), tutors, out)
             out.print(tables.slots(*slots.measure()))
         if plan.wants(Only.EVENTS, only):
             events = pipeline.Pipeline(platform, identity, people)
@@ -152,11 +153,12 @@ def _show_scale(found: scale.Found, out: Console) -> None:
 def _queries(
     platform: Platform,
     plan: Plan,
-    admin: str,
-    students: list[str],
+    people: crowd.Crowd,
+    tokens: tuple[str, list[str]],
     tutors: market.Market,
     out: Console,
 ) -> bool:
+    admin, students = tokens
     with (
         _handwritten(platform) as yardstick,
         Statements(platform.env["DB_PORT"]) as statements,
@@ -170,6 +172,7 @@ def _queries(
         )
         questions = [
             about_me(faces, students),
+            names_of_users(faces, [str(id_) for id_ in people.students]),
             course_search(faces, client),
             user_pages(faces, client, admin, pages=plan.pages),
             tutor_search(faces, tutors),

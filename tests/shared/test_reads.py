@@ -2,10 +2,13 @@
 
 import asyncio
 import os
+import tomllib
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +30,7 @@ from subgraphs.identity.models import User, UserProfile
 from subgraphs.learning.models import Course, Enrollment, UserRef
 from tests.support.graph import GraphClient
 
+ROOT = Path(__file__).parents[2]
 IDS = [UUID(int=number) for number in range(1, 6)]
 DIALECT = sa.create_mock_engine("postgresql+psycopg://", print).dialect
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -385,3 +389,5 @@ def test_private_names_of_sqlalchemy_are_there() -> None:
     for name in ("_bind_processors", "_process_parameters_for_postcompile"):
         assert hasattr(compiled, name)
     assert ReadSession.__mro__[1] is AsyncSession
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f"sqlalchemy[asyncio]=={version('sqlalchemy')}" in project["dependencies"]

@@ -1,5 +1,6 @@
 """The graph that is measured; graphql.mjs has the same one in JavaScript. It needs no database."""
 
+from functools import cache
 from typing import Any
 
 import strawberry
@@ -21,7 +22,7 @@ class Course:
     @classmethod
     def resolve_reference(cls, id: strawberry.ID) -> "Course | None":
         """The course of an id."""
-        return _COURSES.get(id)
+        return _courses_by_id().get(id)
 
 
 @strawberry.type
@@ -46,12 +47,12 @@ class Query:
     @strawberry.field
     def courses(self, first: int) -> list[Course]:
         """The first courses."""
-        return _LIST[:first]
+        return _courses()[:first]
 
     @strawberry.field
     def users(self, first: int) -> list[User]:
         """The first users."""
-        return _USERS[:first]
+        return _users()[:first]
 
 
 def _course(number: int) -> Course:
@@ -65,13 +66,23 @@ def _course(number: int) -> Course:
     )
 
 
-_LIST = [_course(number) for number in range(COURSES)]
-_COURSES = {course.id: course for course in _LIST}
-_USERS = [User(id=strawberry.ID(str(n)), name=f"User {n}") for n in range(USERS)]
+@cache
+def _courses() -> list[Course]:
+    return [_course(number) for number in range(COURSES)]
+
+
+@cache
+def _courses_by_id() -> dict[str, Course]:
+    return {course.id: course for course in _courses()}
+
+
+@cache
+def _users() -> list[User]:
+    return [User(id=strawberry.ID(str(n)), name=f"User {n}") for n in range(USERS)]
 
 
 async def _load_courses(user_ids: list[str]) -> list[list[Course]]:
-    return [_LIST[5 * int(id_) : 5 * int(id_) + 5] for id_ in user_ids]
+    return [_courses()[5 * int(id_) : 5 * int(id_) + 5] for id_ in user_ids]
 
 
 def context() -> dict[str, Any]:

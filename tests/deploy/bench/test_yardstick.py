@@ -97,6 +97,15 @@ async def test_me_is_what_identity_says(
     assert await ask(yardstick, "/me", client.token) == wanted
 
 
+async def test_names_are_what_identity_says(
+    yardstick: httpx.AsyncClient, identity: GraphClient, people: crowd.Crowd
+) -> None:
+    ids = [str(id_) for id_ in people.students[:5]]
+    representations = [{"__typename": "User", "id": id_} for id_ in ids]
+    theirs = await identity.ask(questions.NAMES_IN_IDENTITY, representations=representations)
+    assert await ask(yardstick, "/names", None, ids=ids) == theirs.data
+
+
 async def test_search_is_what_learning_and_identity_say(
     identity: GraphClient,
     learning: GraphClient,
