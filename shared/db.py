@@ -82,12 +82,17 @@ class ReadSession(AsyncSession):
 
     reads: Reads | None = None
 
+    def _goes_past(self, statement: Any) -> bool:
+        # A session with a connection goes on with it: nobody may wait for a second one.
+        return (
+            self.reads is not None and isinstance(statement, Select) and not self.in_transaction()
+        )
+
     if not TYPE_CHECKING:  # their types are SQLAlchemy's
 
         async def execute(self, statement, params=None, **options):
             """Execute a statement: directly where that can be done, else by the session."""
-            # A session with a connection goes on with it: nobody may wait for a second one.
-            if self.reads and isinstance(statement, Select) and not self.in_transaction():
+            if self._goes_past(statement) and not options:
                 result = await self.reads.execute(statement, params)
                 if result is not None:
                     return result

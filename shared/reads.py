@@ -26,6 +26,7 @@ MOST_STATEMENTS = 1000
 Values = Sequence[Any]
 Make = Callable[[Values], Any]
 Decode = Callable[[Any], Any]
+_UNKNOWN: Any = object()
 _READS_LIKE = (property, classmethod, staticmethod, FunctionType)
 
 
@@ -45,9 +46,11 @@ class Reads:
         # What `params()` put into the statement is not in the key.
         if key is None or key.params:
             return None
-        if key.key not in self._known:
-            self._remember(key.key, _prepare(statement, key, self._dialect))
-        prepared = self._known[key.key]
+        # Once: hashing a key takes a while.
+        prepared = self._known.get(key.key, _UNKNOWN)
+        if prepared is _UNKNOWN:
+            prepared = _prepare(statement, key, self._dialect)
+            self._remember(key.key, prepared)
         if prepared is None:
             return None
         text, parameters = prepared.bound(values, key.bindparams)
@@ -128,7 +131,7 @@ class _Prepared:
         changed = list(row)
         for at, decode in decoders:
             changed[at] = decode(changed[at])
-        return changed
+        return tuple(changed)
 
     def _made(self, row: Values) -> Values:
         return tuple(
@@ -141,9 +144,8 @@ def _prepare(statement: sa.Select[Any], key: Any, dialect: Dialect) -> _Prepared
     if statement._with_options or statement._for_update_arg or statement.get_execution_options():
         return None
     described = statement.column_descriptions
-    names = [
-        each["name"] or f"_{at}" for at, each in enumerate(described)
-    ]  # some aliases have none
+    # Some aliases have no name.
+    names = [each["name"] or f"_{at}" for at, each in enumerate(described)]
     parts = [
         _entity(each["entity"])
         if each.get("entity") is not None and each["expr"] is each["entity"]

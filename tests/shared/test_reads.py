@@ -282,6 +282,12 @@ async def narrow(filled: Runtime) -> AsyncIterator[Database]:
     await database.close()
 
 
+async def test_options_of_an_execution_are_the_sessions(filled: Runtime) -> None:
+    async with filled.database.read() as session:
+        await session.execute(sa.select(Course), execution_options={"populate_existing": True})
+        assert session.in_transaction()
+
+
 async def test_nobody_waits_for_a_second_connection(narrow: Database) -> None:
     async with narrow.read() as session:
         await session.execute(sa.text("SELECT 1"))
