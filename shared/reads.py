@@ -47,7 +47,7 @@ class Reads:
         if key is None or key.params:
             return None
         # Once: hashing a key takes a while.
-        prepared = self._known.get(key.key, _UNKNOWN)
+        prepared: _Prepared | None = self._known.get(key.key, _UNKNOWN)
         if prepared is _UNKNOWN:
             prepared = _prepare(statement, key, self._dialect)
             self._remember(key.key, prepared)
