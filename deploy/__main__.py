@@ -4,7 +4,7 @@ import signal
 import sys
 from types import FrameType
 
-from shared.loading import nothing_is_garbage
+from shared.garbage import nothing_is_garbage
 
 
 def run() -> None:

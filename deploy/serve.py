@@ -6,7 +6,6 @@ committed; after 30 seconds the process ends all the same.
 
 import asyncio
 import contextlib
-import gc
 import signal
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from starlette.types import ASGIApp
 
 from shared import telemetry
 from shared.app import create_admin_app, create_process_app
+from shared.garbage import collect_for_requests
 from shared.runtime import Runtime, Subgraph
 from shared.worker import Worker
 
@@ -76,10 +76,7 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with _opened(parts):
-        # What lives as long as the process need not be looked at by every full collection: those
-        # paused requests for more than 0.1 s.
-        gc.collect()
-        gc.freeze()
+        collect_for_requests()
         servers = [_server(create_admin_app(parts), listen.host, listen.admin_port)]
         if api:
             servers.append(_server(create_process_app(parts), listen.host, listen.port))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from shared.loading import nothing_is_garbage
+from shared.garbage import nothing_is_garbage
 
 if TYPE_CHECKING:
     # Many ask for names and files alone, and need no library of a subgraph.

@@ -1,11 +1,12 @@
 """How the benchmark's own servers are served: as the subgraphs are, one process each."""
 
 import asyncio
-import gc
 from typing import Any
 
 import uvicorn
 import uvloop
+
+from shared.garbage import collect_for_requests
 
 
 def serve(app: Any, port: int, *, lifespan: bool = False) -> None:
@@ -21,8 +22,6 @@ def serve(app: Any, port: int, *, lifespan: bool = False) -> None:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
     )
-    # Like deploy/serve.py: what lives as long as the process is not looked at by collections.
-    gc.collect()
-    gc.freeze()
+    collect_for_requests()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(uvicorn.Server(config).serve())
