@@ -85,7 +85,8 @@ class Cache:
     async def limit(self, name: str, who: str, *, hits: int, seconds: int) -> None:
         """Count one hit in a fixed window. Raises RateLimited past `hits`.
 
-        Without Valkey the window is kept in this process, so that a guesser is still slowed down.
+        Without Valkey the window goes on in this process from what it knows, so that a guesser is
+        still slowed down.
         `who` may be an address: only its hash leaves.
         """
         digest = hashlib.sha256(who.encode("utf-8", "surrogatepass")).hexdigest()
@@ -95,6 +96,7 @@ class Cache:
             with contextlib.suppress(_Away):
                 answer = await self._answer(self._hit(keys=[key], args=[seconds * 1000]))
                 window = int(answer[0]), int(answer[1]) / 1000
+                self._local.learn(key, *window)
         count, left = window or self._local.hit(key, seconds)
         if count > hits:
             # Upwards, so that a try after that many seconds is in the next window.
@@ -126,11 +128,21 @@ class _LocalWindows:
         self._most = most
 
     def hit(self, key: str, seconds: int) -> tuple[int, float]:
+        """One hit more; how many there are in the window, and how long it lasts."""
         now = time.monotonic()
         ends, count = self._windows.pop(key, (0.0, 0))
         if ends <= now:
             ends, count = now + seconds, 0
-        self._windows[key] = (ends, count + 1)
+        self._keep(key, ends, count + 1)
+        return count + 1, ends - now
+
+    def learn(self, key: str, count: int, left: float) -> None:
+        """What Valkey knows of a window. Answers may come out of order."""
+        now = time.monotonic()
+        ends, known = self._windows.pop(key, (0.0, 0))
+        self._keep(key, now + left, count if ends <= now else max(count, known))
+
+    def _keep(self, key: str, ends: float, count: int) -> None:
+        self._windows[key] = (ends, count)
         while len(self._windows) > self._most:
             self._windows.popitem(last=False)
-        return count + 1, ends - now

@@ -36,7 +36,9 @@ async def test_off_switch_leaves_all_to_graphql_core(asked: dict[str, int]) -> N
     assert asked == {"interpreted": 3, "compiled": 0, "sampled": 0, "different": 0}
 
 
-@pytest.mark.parametrize("asked", [{"graphql_sample_every": 1}], indirect=True)
+@pytest.mark.parametrize(
+    "asked", [{"graphql_compiled": True, "graphql_sample_every": 1}], indirect=True
+)
 async def test_samples_are_answered_by_both_and_do_not_differ(asked: dict[str, int]) -> None:
     assert asked == {"interpreted": 1, "compiled": 2, "sampled": 2, "different": 0}
 
