@@ -120,11 +120,16 @@ class _Prepared:
 
     def _find_decoders(self, cursor: Any) -> list[tuple[int, Decode]]:
         dialect = self._compiled.dialect
-        found = (
-            (at, type_.dialect_impl(dialect).result_processor(dialect, column.type_code))
-            for at, (type_, column) in enumerate(zip(self._types, cursor.description, strict=True))
-        )
-        return [(at, decode) for at, decode in found if decode is not None]
+        found = []
+        for at, (type_, column) in enumerate(zip(self._types, cursor.description, strict=True)):
+            decode = type_.dialect_impl(dialect).result_processor(dialect, column.type_code)
+            # psycopg gives lists as they are wanted, unless something is to be done to each item.
+            if isinstance(type_, sa.ARRAY) and not type_.as_tuple:
+                item = type_.item_type.dialect_impl(dialect)
+                decode = item.result_processor(dialect, None) and decode
+            if decode is not None:
+                found.append((at, decode))
+        return found
 
     @staticmethod
     def _decoded(row: Values, decoders: list[tuple[int, Decode]]) -> Values:
