@@ -108,7 +108,7 @@ class ReadSession(AsyncSession):
 
     async def __aexit__(self, *error: Any) -> None:
         """Close; what went past the session left nothing open."""
-        if self.in_transaction():
+        if self.reads is None or self.in_transaction():
             await super().__aexit__(*error)
 
 
