@@ -18,6 +18,7 @@ from sqlalchemy import (
     ARRAY,
     TIMESTAMP,
     URL,
+    BindParameter,
     CheckConstraint,
     ColumnElement,
     DateTime,
@@ -141,9 +142,16 @@ def among(column: Any, values: Iterable[Any]) -> ColumnElement[bool]:
     `column.in_(values)` has a parameter for each, and so another text for each number of them,
     which SQLAlchemy writes, psycopg prepares and PostgreSQL plans anew.
     """
-    found: ColumnElement[bool] = column == any_(
-        bindparam(None, list(values), type_=ARRAY(column.type), unique=True)
-    )
+    return _among(column, bindparam(None, list(values), type_=ARRAY(column.type), unique=True))
+
+
+def among_given(column: Any, name: str) -> ColumnElement[bool]:
+    """`among` for a statement that is made once: its values, a list, are given by this name."""
+    return _among(column, bindparam(name, type_=ARRAY(column.type)))
+
+
+def _among(column: Any, values: BindParameter[Any]) -> ColumnElement[bool]:
+    found: ColumnElement[bool] = column == any_(values)
     return found
 
 
@@ -304,6 +312,15 @@ class Database:
         await self.read_engine.dispose()
         await self._write_pool.close()
         await self._read_pool.close()
+
+    @contextmanager
+    def observed(self, observer: Observer) -> Iterator[None]:
+        """Tell an observer of the statements that run inside."""
+        self.observers.append(observer)
+        try:
+            yield
+        finally:
+            self.observers.remove(observer)
 
     def pool_stats(self) -> dict[str, dict[str, int]]:
         """Sizes and waits of the two pools, for the metrics."""

@@ -1,12 +1,12 @@
 """Rows by their keys, for loaders: one for each key, in one statement."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 
-from shared.db import ReadSession
+from shared.db import ReadSession, among_given
 
 R = TypeVar("R")
 
@@ -23,11 +23,16 @@ class ByKey(Generic[R]):
 
     @cached_property
     def _statement(self) -> sa.Select[R]:
-        keys = sa.bindparam("_keys", type_=sa.ARRAY(self._column.type))
-        return self._given.where(self._column == sa.any_(keys))
+        return self._given.where(among_given(self._column, "_keys"))
 
-    async def find(self, session: ReadSession, keys: Sequence[Any]) -> list[R | None]:
-        """One row for each key, in their order; None where there is none."""
+    async def find(
+        self,
+        session: ReadSession,
+        keys: Sequence[Any],
+        *,
+        visible: Callable[[R], bool] = lambda _: True,
+    ) -> list[R | None]:
+        """One row for each key, in their order; None where there is none that is visible."""
         rows = await session.scalars(self._statement, {"_keys": list(keys)})
-        found = {getattr(row, self._column.key): row for row in rows}
+        found = {getattr(row, self._column.key): row for row in rows if visible(row)}
         return [found.get(key) for key in keys]

@@ -11,7 +11,6 @@ docs/architecture.md.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import islice
 from types import FunctionType
 from typing import Any, cast
 
@@ -63,8 +62,7 @@ class Reads:
 
     def _remember(self, key: Any, prepared: "_Prepared | None") -> None:
         if len(self._known) >= MOST_STATEMENTS:
-            for oldest in list(islice(self._known, MOST_STATEMENTS // 10)):
-                del self._known[oldest]
+            del self._known[next(iter(self._known))]
         self._known[key] = prepared
 
 

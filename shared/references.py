@@ -31,12 +31,6 @@ _JSON_TYPES = {
     "locale": "text",
     "version": "bigint",
 }
-_STATE: dict[str, Any] = {
-    "user_id": sa.Uuid,
-    "status": sa.Text,
-    "roles": ARRAY(sa.Text),
-    "auth_version": sa.BigInteger,
-}
 BLOCKED = frozenset({"SUSPENDED", "DEACTIVATED", "ERASED"})
 
 
@@ -86,11 +80,12 @@ async def upsert_user_refs(
         }
         for event in newest.values()
     ]
-    await session.execute(_upsert(_name(table)), {"rows": orjson.dumps(rows).decode()})
+    await session.execute(_upsert(str(_table(table))), {"rows": orjson.dumps(rows).decode()})
 
 
-def _name(table: type[UserRefColumns]) -> str:
-    return str(sa.inspect(table).local_table)
+def _table(table: type[UserRefColumns]) -> sa.FromClause:
+    found: sa.FromClause = sa.inspect(table).local_table
+    return found
 
 
 @cache
@@ -151,7 +146,7 @@ async def authorize_by_reference(
     """
     if viewer.user_id is None:
         return viewer
-    row = (await session.execute(_state(_name(table)), {"id": viewer.user_id})).one_or_none()
+    row = (await session.execute(_state(_table(table)), {"id": viewer.user_id})).one_or_none()
     if row is None or row.status == "UNKNOWN":
         return viewer
     if row.status in BLOCKED:
@@ -162,9 +157,8 @@ async def authorize_by_reference(
 
 
 @cache
-def _state(table: str) -> sa.Select[Any, Any, Any]:
+def _state(user: sa.FromClause) -> sa.Select[Any, Any, Any]:
     """Built once: every request of a signed-in user asks it."""
-    user = sa.table(table, *(sa.column(name, type_) for name, type_ in _STATE.items()))
     return sa.select(user.c.status, user.c.roles, user.c.auth_version).where(
         user.c.user_id == sa.bindparam("id")
     )

@@ -272,13 +272,11 @@ async def _timed(runtime: Runtime, ask: Ask) -> float:
 async def explained(runtime: Runtime, name: str, ask: Ask) -> Plan:
     """Ask once, then have the last statement explained while it runs again."""
     sent: list[tuple[str, Any]] = []
-    observers = runtime.database.observers
 
     def note(statement: str, values: Any, _: int) -> None:
         sent.append((statement, values))
 
-    observers.append(note)
-    try:
+    with runtime.database.observed(note):
         async with runtime.database.read() as session:
             await ask(session)
             statement, values = sent[-1]
@@ -291,8 +289,6 @@ async def explained(runtime: Runtime, name: str, ask: Ask) -> Plan:
                 f"EXPLAIN (ANALYZE, BUFFERS) {statement}", values
             )
             text = "\n".join(answer.scalars())
-    finally:
-        observers.remove(note)
     return Plan(name, f"{statement}\n{text}", list(nodes_of(plan["Plan"])))
 
 

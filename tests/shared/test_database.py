@@ -1,7 +1,5 @@
 """The database layer: sessions, pool, timeouts, logins."""
 
-import os
-
 import psycopg
 import pytest
 import sqlalchemy as sa
@@ -82,13 +80,7 @@ async def test_connection_that_broke_is_replaced(runtime: Runtime) -> None:
     try:
         async with database.read() as session:
             pid = await session.scalar(sa.text("SELECT pg_backend_pid()"))
-        with psycopg.connect(
-            host=os.environ["DB_HOST"],
-            port=os.environ["DB_PORT"],
-            user="postgres",
-            dbname="postgres",
-            autocommit=True,
-        ) as admin:
+        with services.as_admin() as admin:
             admin.execute("SELECT pg_terminate_backend(%s, 10000)", (pid,))
         answers = []
         for _ in range(3):

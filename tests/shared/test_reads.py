@@ -1,7 +1,6 @@
 """Reads past the session: the same answers, and nobody waits for a second connection."""
 
 import asyncio
-import os
 import tomllib
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime, time
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import psycopg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
@@ -28,6 +26,7 @@ from shared.lookup import ByKey
 from shared.runtime import Runtime
 from subgraphs.identity.models import User, UserProfile
 from subgraphs.learning.models import Course, Enrollment, UserRef
+from tests.support import services
 from tests.support.graph import GraphClient
 
 ROOT = Path(__file__).parents[2]
@@ -155,10 +154,6 @@ STATEMENTS: dict[str, Callable[[], tuple[Any, dict[str, Any] | None]]] = {
         sa.select(Course.title).where(Course.id == sa.bindparam("id")),
         {"id": IDS[2]},
     ),
-    "put in": lambda: (
-        sa.select(Course.title).where(Course.id == sa.bindparam("id")).params(id=IDS[2]),
-        None,
-    ),
     "entity and column": lambda: (
         sa.select(Course, Enrollment.status).join(Enrollment).order_by(Course.id),
         None,
@@ -203,10 +198,6 @@ STATEMENTS: dict[str, Callable[[], tuple[Any, dict[str, Any] | None]]] = {
 @pytest.mark.parametrize("name", STATEMENTS)
 async def test_a_select_gives_what_the_session_gives(filled: Runtime, name: str) -> None:
     statement, values = STATEMENTS[name]()
-    if name == "put in":  # such values are the session's business
-        async with filled.database.read() as session:
-            assert (await session.scalars(statement)).all() == ["Course 2"]
-        return
     ours, theirs = await both(filled, statement, values)
     assert ours == theirs
     assert bool(ours) == (name not in ("none", "null", "empty list"))
@@ -282,6 +273,13 @@ async def narrow(filled: Runtime) -> AsyncIterator[Database]:
     await database.close()
 
 
+async def test_values_that_were_put_into_a_statement_are_the_sessions(filled: Runtime) -> None:
+    statement = sa.select(Course.title).where(Course.id == sa.bindparam("id")).params(id=IDS[2])
+    async with filled.database.read() as session:
+        assert (await session.scalars(statement)).all() == ["Course 2"]
+        assert session.in_transaction()
+
+
 async def test_options_of_an_execution_are_the_sessions(filled: Runtime) -> None:
     async with filled.database.read() as session:
         await session.execute(sa.select(Course), execution_options={"populate_existing": True})
@@ -322,13 +320,7 @@ async def test_refusals_of_the_database_are_refusals_here(narrow: Database) -> N
 async def test_connection_that_broke_is_replaced(narrow: Database) -> None:
     async with narrow.read() as session:
         pid = await session.scalar(sa.select(sa.func.pg_backend_pid()))
-    with psycopg.connect(
-        host=os.environ["DB_HOST"],
-        port=os.environ["DB_PORT"],
-        user="postgres",
-        dbname="postgres",
-        autocommit=True,
-    ) as admin:
+    with services.as_admin() as admin:
         admin.execute("SELECT pg_terminate_backend(%s, 10000)", (pid,))
     with pytest.raises(Unavailable):
         async with narrow.read() as session:

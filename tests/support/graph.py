@@ -109,11 +109,8 @@ def counted(database: Database) -> Iterator[list[str]]:
     def note(statement: str, _: object, __: int) -> None:
         statements.append(statement)
 
-    database.observers.append(note)
-    try:
+    with database.observed(note):
         yield statements
-    finally:
-        database.observers.remove(note)
 
 
 async def send(subgraph: Subgraph, runtime: Runtime, *events: Event, twice: bool = True) -> None:

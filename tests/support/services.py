@@ -94,7 +94,7 @@ def _clone_database(name: str) -> None:
     subgraph = load_subgraph(name)
     admin = load(provision.AdminSettings)
     with _alone(name):
-        with _as_admin() as connection:
+        with as_admin() as connection:
             known = connection.execute(
                 "SELECT 1 FROM pg_database WHERE datname = %s", (template,)
             ).fetchone()
@@ -104,7 +104,7 @@ def _clone_database(name: str) -> None:
             provision.upgrade(name)
             os.environ[f"{name.upper()}_DB_NAME"] = own
         settings = load(subgraph.settings)
-        with _as_admin() as connection:
+        with as_admin() as connection:
             connection.execute(
                 sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {} STRATEGY FILE_COPY").format(
                     sql.Identifier(own), sql.Identifier(template), sql.Identifier(settings.login)
@@ -115,7 +115,8 @@ def _clone_database(name: str) -> None:
             )
 
 
-def _as_admin() -> psycopg.Connection[tuple[object, ...]]:
+def as_admin() -> psycopg.Connection[tuple[object, ...]]:
+    """A superuser's connection to the shared PostgreSQL."""
     return psycopg.connect(
         host=os.environ["DB_HOST"],
         port=os.environ["DB_PORT"],

@@ -14,7 +14,7 @@ from uuid import UUID
 import orjson
 import sqlalchemy as sa
 
-from shared.db import ReadSession, WriteSession, among, database_now
+from shared.db import ReadSession, WriteSession, among, among_given, database_now
 from subgraphs.matching.models import Skill, SkillLevel, TutorListing, TutorProfile, TutorSkill
 from subgraphs.matching.service import slots
 from subgraphs.matching.service.schedules import get_lesson_times, get_schedules
@@ -220,9 +220,8 @@ def _next_starts() -> sa.Select[Any]:
     earliest = sa.func.extract("epoch", sa.func.now()) / slots.MINUTE + TutorListing.notice_minutes
     start = sa.func.unnest(TutorListing.free_starts).column_valued("start")
     first = sa.select(sa.func.min(start)).where(start >= earliest).scalar_subquery()
-    wanted = sa.any_(sa.bindparam("profile_ids", type_=sa.ARRAY(sa.Uuid)))
     return sa.select(TutorListing.profile_id, sa.func.to_timestamp(first * slots.MINUTE)).where(
-        TutorListing.profile_id == wanted, TutorListing.is_bookable
+        among_given(TutorListing.profile_id, "profile_ids"), TutorListing.is_bookable
     )
 
 

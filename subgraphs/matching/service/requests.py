@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from shared.db import ReadSession, WriteSession, among, utc_now
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.events.matching import MatchAccepted, MatchFound, MatchRequested
+from shared.lookup import ByKey
 from shared.outbox import publish
 from shared.pages import ListsByParent, Order, Page, PageRequest
 from shared.validation import between, optional_text, time_zone
@@ -332,13 +333,14 @@ def may_see(request: MatchingRequest, viewer: Viewer) -> bool:
     )
 
 
+_REQUESTS = ByKey(sa.select(MatchingRequest), MatchingRequest.id)
+
+
 async def get_requests(
     session: ReadSession, ids: Sequence[UUID], *, viewer: Viewer
 ) -> list[MatchingRequest | None]:
     """Many requests at once, as far as the viewer may see them."""
-    rows = await session.scalars(sa.select(MatchingRequest).where(among(MatchingRequest.id, ids)))
-    found = {row.id: row for row in rows if may_see(row, viewer)}
-    return [found.get(id_) for id_ in ids]
+    return await _REQUESTS.find(session, ids, visible=lambda row: may_see(row, viewer))
 
 
 async def list_requests(

@@ -8,8 +8,9 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared.db import ReadSession, WriteSession, among, database_now, violated_constraint
+from shared.db import ReadSession, WriteSession, database_now, violated_constraint
 from shared.errors import Conflict, Forbidden, InvalidInput, NotFound
+from shared.lookup import ByKey
 from shared.pages import Order, Page, PageRequest, keyset
 from shared.validation import between, text
 from shared.viewer import Viewer
@@ -177,13 +178,14 @@ def may_see(coupon: Coupon, viewer: Viewer) -> bool:
     return viewer.is_admin or (coupon.owner_id is not None and viewer.is_user(coupon.owner_id))
 
 
+_COUPONS = ByKey(sa.select(Coupon), Coupon.id)
+
+
 async def get_coupons(
     session: ReadSession, ids: Sequence[UUID], *, viewer: Viewer
 ) -> list[Coupon | None]:
     """Many coupons at once, in the order asked for; those not visible are None."""
-    rows = await session.scalars(sa.select(Coupon).where(among(Coupon.id, ids)))
-    found = {row.id: row for row in rows if may_see(row, viewer)}
-    return [found.get(id_) for id_ in ids]
+    return await _COUPONS.find(session, ids, visible=lambda row: may_see(row, viewer))
 
 
 async def list_coupons(session: ReadSession, viewer: Viewer, page: PageRequest) -> Page[Coupon]:

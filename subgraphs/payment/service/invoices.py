@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from shared.db import ReadSession, WriteSession, among, database_now
 from shared.events.payment import InvoiceIssued
+from shared.lookup import ByKey
 from shared.outbox import publish
 from shared.pages import ListsByParent, Order, Page, PageRequest
 from shared.viewer import Viewer
@@ -79,13 +80,14 @@ def may_see(invoice: Invoice, viewer: Viewer) -> bool:
     return viewer.may_see_private(invoice.payer_id) or viewer.is_user(invoice.payee_id)
 
 
+_INVOICES = ByKey(sa.select(Invoice), Invoice.id)
+
+
 async def get_invoices(
     session: ReadSession, ids: Sequence[UUID], *, viewer: Viewer
 ) -> list[Invoice | None]:
     """Many invoices at once, in the order asked for; those not visible are None."""
-    rows = await session.scalars(sa.select(Invoice).where(among(Invoice.id, ids)))
-    found = {row.id: row for row in rows if may_see(row, viewer)}
-    return [found.get(id_) for id_ in ids]
+    return await _INVOICES.find(session, ids, visible=lambda row: may_see(row, viewer))
 
 
 async def get_payment_invoices(

@@ -16,6 +16,7 @@ from shared.events.payment import (
     PaymentSucceeded,
 )
 from shared.ids import parse_id_or_none
+from shared.lookup import ByKey
 from shared.pages import ListsByParent, Order, Page, PageRequest, keyset
 from shared.viewer import Viewer
 from subgraphs.payment.models import (
@@ -244,13 +245,14 @@ def may_see(payment: Payment, viewer: Viewer) -> bool:
     return viewer.may_see_private(payment.payer_id) or viewer.is_user(payment.payee_id)
 
 
+_PAYMENTS = ByKey(sa.select(Payment), Payment.id)
+
+
 async def get_payments(
     session: ReadSession, ids: Sequence[UUID], *, viewer: Viewer
 ) -> list[Payment | None]:
     """Many payments at once, in the order asked for; those not visible are None."""
-    rows = await session.scalars(sa.select(Payment).where(among(Payment.id, ids)))
-    found = {row.id: row for row in rows if may_see(row, viewer)}
-    return [found.get(id_) for id_ in ids]
+    return await _PAYMENTS.find(session, ids, visible=lambda row: may_see(row, viewer))
 
 
 async def get_payable_payments(

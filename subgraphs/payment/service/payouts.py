@@ -11,6 +11,7 @@ from shared.db import ReadSession, WriteSession, among, database_now, violated_c
 from shared.errors import Conflict, InvalidInput
 from shared.events.payment import PayoutEvent, PayoutFailed, PayoutPaid
 from shared.ids import parse_id_or_none
+from shared.lookup import ByKey
 from shared.outbox import publish
 from shared.pages import ListsByParent, Order, Page, PageRequest
 from shared.viewer import Viewer
@@ -268,13 +269,16 @@ async def list_payouts(
     return await _OF_USER.pages(session, page, user_ids)
 
 
+_PAYOUTS = ByKey(sa.select(Payout), Payout.id)
+
+
 async def get_payouts(
     session: ReadSession, ids: Sequence[UUID], *, viewer: Viewer
 ) -> list[Payout | None]:
     """Many payouts at once, in the order asked for; those not visible are None."""
-    rows = await session.scalars(sa.select(Payout).where(among(Payout.id, ids)))
-    found = {row.id: row for row in rows if viewer.may_see_private(row.user_id)}
-    return [found.get(id_) for id_ in ids]
+    return await _PAYOUTS.find(
+        session, ids, visible=lambda row: viewer.may_see_private(row.user_id)
+    )
 
 
 async def get_balances(session: ReadSession, user_ids: Sequence[UUID]) -> list[list[Balance]]:
