@@ -1,58 +1,33 @@
-"""Awaiting: what was queued while the response was built is awaited together.
+"""Awaiting: what was queued is awaited together.
 
 Like in graphql-core, a single awaitable is awaited by the task that found it, so that what it sets
 in context variables stays; several get a task each, with a copy of the context. On Python 3.12 and
-newer these tasks start eagerly.
+newer these tasks start eagerly. A future, such as a data loader's, needs no task: it wakes the
+request itself, which settles all that have arrived, each in its copy of the context.
 """
 
 from asyncio import CancelledError, Future, Task, current_task, get_running_loop, wait
+from contextvars import Context, copy_context
 from typing import Any
 
-from .errors import Failing, Job
-from .guard import give_up, guarded, start_task
-from .slots import Await, Path, Slot, core_path, delegate
+from .errors import Job
+from .guard import give_up, guarded, is_future, release, start_task
+from .queueing import Queueing
+from .slots import Await, delegate
 
 # Tasks of requests that ended without them; the event loop itself holds tasks only weakly.
 _unheard: set[Task[None]] = set()
 
 
-class Waiting(Failing):
+class Waiting(Queueing):
     """The part of a run that awaits."""
 
-    __slots__ = ("active", "broken", "forgetting", "idle", "tasks")
+    __slots__ = ("arrived", "broken", "idle", "tasks")
 
-    active: set[Job]  # begun, and still wanted
+    arrived: list[tuple[Job, Context]]  # futures that are done
     broken: BaseException | None  # what ended a task, other than an error of a field
-    forgetting: bool
-    idle: Future[None] | None  # done when nothing is active any more
+    idle: Future[None] | None  # done when something arrived, or nothing is active any more
     tasks: dict[Task[None], Job]  # by the job that each began with
-
-    # -- while the response is built
-
-    def defer(
-        self, waiting: list[Job] | None, value: Any, slot: Slot, done: bool = False
-    ) -> list[Job]:
-        """Note a field's value to await, until its object is built."""
-        job = Job(value, slot, done)
-        if waiting is None:
-            return [job]
-        waiting.append(job)
-        return waiting
-
-    def attach(self, waiting: list[Job], box: dict[str, Any], path: Path) -> None:
-        """Queue what an object waits for, now that it is built."""
-        for job in waiting:
-            slot = job.slot
-            assert slot.key is not None  # noqa: S101 - it is a field's
-            job.box, job.key, job.path = box, slot.key, (path, slot.key, slot.owner.name)
-        self.queue += waiting
-
-    def defer_item(self, found: Await, slot: Slot, out: list[Any], path: Path) -> None:
-        """Queue an item to await; null stands in its place until then."""
-        job = Job(found.value, slot, found.done)
-        job.box, job.key, job.path = out, len(out), (path, len(out), None)
-        out.append(None)
-        self.queue.append(job)
 
     def abandon(self, jobs: list[Job]) -> None:
         """Let values that nobody wants any more be awaited unheard, or end them without a loop."""
@@ -66,19 +41,24 @@ class Waiting(Failing):
             job.dropped = True
         self._start(jobs)
 
-    # -- afterwards
-
     async def drain(self) -> None:
         """Await everything that is queued, and what is found by that."""
         await self._follow(self.take())
-        if self.active and self.broken is None:
-            self.idle = get_running_loop().create_future()
-            await self.idle
+        while self.broken is None and (self.arrived or self.active):
+            arrived, self.arrived = self.arrived, []
+            for job, context in arrived:
+                context.run(self._receive, job)
+            if not self.arrived and self.active and self.broken is None:
+                self.idle = get_running_loop().create_future()
+                await self.idle
         if self.broken is not None:
             raise self.broken
 
     async def end(self, error: BaseException) -> None:
         """Cancel and await all tasks, since the request ends with this error."""
+        for job in self.active:
+            if job.wake is not None:
+                release(job.value, job.wake)
         tasks = list(self.tasks)
         for task in tasks:
             task.cancel()
@@ -91,36 +71,43 @@ class Waiting(Failing):
             _unheard.add(task)
             task.add_done_callback(_unheard.discard)
 
-    def forget_nulled(self) -> None:
-        """Stop waiting for what is below places that became null; soon, and once for many."""
-        if self.active and not self.forgetting:
-            self.forgetting = True
-            get_running_loop().call_soon(self._forget)
-
-    def _forget(self) -> None:
-        self.forgetting = False
-        nulled = self.collected.has_nulled_position
-        for job in [job for job in self.active if nulled(core_path(job.path))]:
-            job.dropped = True
-            self.active.discard(job)
-        self._check_idle()
-
-    def take(self) -> list[Job]:
-        """What is queued; the queue is empty then."""
-        jobs, self.queue = self.queue, []
-        return jobs
-
     def _start(self, jobs: list[Job]) -> None:
         loop = get_running_loop()
         # All of them first: one that starts eagerly may be done before the next is started.
         self.active.update(job for job in jobs if not job.dropped)
         for job in jobs:
+            if is_future(job.value, loop):
+                self._listen(job)
+                continue
             task = start_task(loop, self._follow([job]))
             self.tasks[task] = job
             if task.done():
                 self._ended(task)
             else:
                 task.add_done_callback(self._ended)
+
+    def _listen(self, job: Job) -> None:
+        context = copy_context()
+
+        def wake(future: Future[Any]) -> None:
+            if not job.dropped:
+                self.arrived.append((job, context))
+                self.check_idle()
+            elif not future.cancelled():
+                future.exception()  # so that it is not reported as unheard
+
+        job.wake = wake
+        job.value.add_done_callback(wake, context=context)
+
+    def _receive(self, job: Job) -> None:
+        """Settle a future that is done."""
+        future: Future[Any] = job.value
+        job.wake = None
+        error = _cancelled() if future.cancelled() else future.exception()
+        if error is not None and not isinstance(error, Exception):
+            self._break_off(job, error)
+        elif jobs := self._settle(job, None if error else future.result(), error):
+            self._start(jobs)
 
     async def _follow(self, jobs: list[Job]) -> None:
         """Await a single job here, and jobs in tasks; then what their results wait for."""
@@ -136,7 +123,7 @@ class Waiting(Failing):
                     self._break_off(job, error)
                     raise
                 # Somebody else cancelled what was awaited; that is this place's trouble alone.
-                jobs = self._settle(job, None, RuntimeError("The awaited value was cancelled."))
+                jobs = self._settle(job, None, _cancelled())
             except Exception as error:
                 jobs = self._settle(job, None, error)
             except BaseException as error:
@@ -146,7 +133,7 @@ class Waiting(Failing):
                 jobs = self._settle(job, value)
         if jobs:
             self._start(jobs)
-        self._check_idle()
+        self.check_idle()
 
     def _settle(self, job: Job, value: Any, error: Exception | None = None) -> list[Job]:
         """Put a value in its place. What the value itself waits for is returned."""
@@ -163,6 +150,9 @@ class Waiting(Failing):
                 self.queue.append(job)
             except Exception as raised:
                 error = raised
+            except BaseException as raised:
+                self._break_off(job, raised)
+                raise
         if error is not None:
             if self.queue:
                 self.abandon(self.take())
@@ -179,7 +169,7 @@ class Waiting(Failing):
         """End the request with what ended a task of it, other than an error of a field."""
         if not job.dropped:
             self.broken = error
-            self._check_idle()
+            self.check_idle()
 
     def _ended(self, task: Task[None]) -> None:
         job = self.tasks.pop(task)
@@ -188,6 +178,13 @@ class Waiting(Failing):
         else:
             task.exception()  # it was dealt with where it came up
 
-    def _check_idle(self) -> None:
-        if self.idle is not None and not self.idle.done() and (self.broken or not self.active):
+    def check_idle(self) -> None:
+        """Wake the request if it has something to do, or nothing to wait for any more."""
+        if self.idle is None or self.idle.done():
+            return
+        if self.broken or self.arrived or not self.active:
             self.idle.set_result(None)
+
+
+def _cancelled() -> RuntimeError:
+    return RuntimeError("The awaited value was cancelled.")

@@ -6,6 +6,7 @@ from the root. What is below a place that became null is no longer waited for, b
 it may share a future, such as a data loader's, with a place that is still wanted.
 """
 
+from asyncio import get_running_loop
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -18,31 +19,36 @@ from .slots import Path, Slot, core_path, is_below, keys_of
 class Job:
     """A value to await, and the place that waits for it."""
 
-    __slots__ = ("box", "done", "dropped", "key", "path", "slot", "value")
+    __slots__ = ("box", "done", "dropped", "key", "path", "slot", "value", "wake")
 
     # Set when the object or list is built that the value goes into.
     box: Any
     key: str | int
     path: Path
+    # What a future calls when it is done, as long as it is waited for.
+    wake: Callable[[Any], object] | None
 
     def __init__(self, value: Any, slot: Slot, done: bool = False) -> None:
         self.value, self.slot, self.done, self.dropped = value, slot, done, False
+        self.wake = None
 
 
 class Failing:
     """The part of a run that knows what went wrong."""
 
-    __slots__ = ("collected", "data", "is_awaitable", "queue")
+    __slots__ = ("active", "collected", "data", "forgetting", "is_awaitable", "queue")
 
+    active: set[Job]  # begun, and still wanted
     collected: CollectedErrors
     data: dict[str, Any] | None
+    forgetting: bool
     is_awaitable: Callable[[Any], bool]
     queue: list[Job]
 
     if TYPE_CHECKING:  # see Waiting
 
         def abandon(self, jobs: list[Job]) -> None: ...
-        def forget_nulled(self) -> None: ...
+        def check_idle(self) -> None: ...
 
     def fail(
         self, error: Exception, slot: Slot, path: Path, waiting: list[Job] | None = None
@@ -90,6 +96,20 @@ class Failing:
         self.collected.add(error, None)
         self.data = None
         self.forget_nulled()
+
+    def forget_nulled(self) -> None:
+        """Stop waiting for what is below places that became null; soon, and once for many."""
+        if self.active and not self.forgetting:
+            self.forgetting = True
+            get_running_loop().call_soon(self._forget)
+
+    def _forget(self) -> None:
+        self.forgetting = False
+        nulled = self.collected.has_nulled_position
+        for job in [job for job in self.active if nulled(core_path(job.path))]:
+            job.dropped = True
+            self.active.discard(job)
+        self.check_idle()
 
     def _put_null(self, keys: list[str | int]) -> None:
         if not keys:

@@ -27,6 +27,20 @@ def give_up(awaitable: Any) -> None:
         awaitable.close()
 
 
+def is_future(value: Any, loop: AbstractEventLoop) -> bool:
+    """Whether a value is a plain future of this loop, which can be waited for without a task."""
+    return type(value) is Future and value.get_loop() is loop
+
+
+def release(future: Future[Any], wake: Callable[[Future[Any]], object]) -> None:
+    """Stop waiting for a future; it is cancelled if nobody else waits for it."""
+    if future.done():
+        if not future.cancelled():
+            future.exception()  # so that it is not reported as unheard
+    elif future.remove_done_callback(wake) and not future._callbacks:
+        future.cancel()
+
+
 @coroutine
 def guarded(awaitable: Any) -> Generator[Any, None, Any]:
     """Await something; futures that it waits for are cancelled only if nobody else wants them."""

@@ -60,6 +60,7 @@ class Run(Waiting):
         self.queue = []
         self.active = set()
         self.tasks = {}
+        self.arrived = []
         self.idle = self.broken = None
         self.forgetting = False
 

@@ -41,6 +41,7 @@ _INTROSPECTION = (
 _REPRESENTATIONS: tuple[dict[str, Any], ...] = (
     *({"__typename": "User", "id": str(n)} for n in range(5)),
     *({"__typename": "Address", "id": str(n)} for n in range(5)),
+    *({"__typename": "Course", "id": str(n)} for n in range(5)),
     {"__typename": "Stub", "id": "1"},
     {"__typename": "Stub", "id": "1", "size": {}},
     {"__typename": "Stub"},

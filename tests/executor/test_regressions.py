@@ -293,11 +293,19 @@ async def test_a_value_that_somebody_else_cancelled_is_an_error_of_its_field() -
             return await future
 
         @strawberry.field
+        def gone_at_once(self) -> str | None:
+            future = asyncio.get_running_loop().create_future()
+            future.cancel()
+            return future  # type: ignore[return-value]
+
+        @strawberry.field
         async def here(self) -> str:
             return "here"
 
     schema = CompiledSchema(query=Lonely)
-    data, errors = await answered(schema, "{ gone }")
-    assert (data, errors) == ({"gone": None}, ["The awaited value was cancelled."])
-    data, errors = await answered(schema, "{ gone here }")
-    assert (data, errors) == ({"gone": None, "here": "here"}, ["The awaited value was cancelled."])
+    for field in ("gone", "gone: goneAtOnce"):
+        data, errors = await answered(schema, f"{{ {field} }}")
+        assert (data, errors) == ({"gone": None}, ["The awaited value was cancelled."])
+        data, errors = await answered(schema, f"{{ {field} here }}")
+        assert data == {"gone": None, "here": "here"}
+        assert errors == ["The awaited value was cancelled."]

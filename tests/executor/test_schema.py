@@ -34,6 +34,10 @@ class Product:
     id: strawberry.ID
     name: str = "product"
 
+    @strawberry.field
+    def stops(self) -> str | None:
+        raise Stop
+
     @classmethod
     def resolve_reference(cls, info: strawberry.Info, id: strawberry.ID) -> "Product":
         if id == "bug":
@@ -74,6 +78,17 @@ class Query:
     async def stops(self) -> str | None:
         await asyncio.sleep(0)
         raise Stop
+
+    @strawberry.field
+    def product_by_future(self, stops: bool = False) -> Product | None:
+        future = asyncio.get_running_loop().create_future()
+        future.set_exception(Stop()) if stops else future.set_result(Product(id=strawberry.ID("1")))
+        return future  # type: ignore[return-value]
+
+    @strawberry.field
+    async def product_later(self) -> Product | None:
+        await asyncio.sleep(0)
+        return Product(id=strawberry.ID("1"))
 
     @strawberry.field
     async def cancels_itself(self) -> str | None:
@@ -312,7 +327,19 @@ async def test_what_cannot_be_compiled_is_left_to_graphql_core(
 # -- what ends a request
 
 
-@pytest.mark.parametrize("text", ["{ stops }", "{ stops later }", "{ later a: stops b: stops }"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{ stops }",
+        "{ stops later }",
+        "{ later a: stops b: stops }",
+        "{ productLater { stops } }",
+        "{ a: productLater { stops } b: productLater { stops } }",
+        "{ productByFuture { stops } }",
+        "{ a: productByFuture { stops } b: productByFuture { stops } later }",
+        "{ productByFuture(stops: true) { id } later }",
+    ],
+)
 async def test_what_is_no_exception_ends_the_request(text: str) -> None:
     schema = make()
     operation = schema.documents.find(text).operation(None)

@@ -194,6 +194,29 @@ class User(Node):
         return [sleeper(0), sleeper(1), "2", sleeper(3)]  # type: ignore[list-item]
 
     @strawberry.field
+    def futures(self) -> list[Course | None] | None:
+        """Done, failed and soon; and a task."""
+        loop = asyncio.get_running_loop()
+        made: list[Any] = [loop.create_future() for _ in range(3)]
+        made[0].set_result(course("0"))
+        made[1].set_exception(Boom("a future"))
+        loop.call_soon(made[2].set_result, course("2"))
+
+        async def sleeper() -> Course:
+            await asyncio.sleep(0)
+            return course("3")
+
+        if self.id == "1":
+            return [*made, loop.create_task(sleeper())]
+        return [made[0], made[2]]
+
+    @strawberry.field
+    def future(self) -> "User":
+        made = asyncio.get_running_loop().create_future()
+        made.set_result(self)
+        return made  # type: ignore[return-value]
+
+    @strawberry.field
     def strict_sleepers(self) -> list[Course] | None:
         async def sleeper(number: str) -> Course | None:
             await asyncio.sleep(0)
