@@ -11,7 +11,7 @@ from contextvars import Context, copy_context
 from typing import Any
 
 from .errors import Job
-from .guard import give_up, guarded, is_future, release, start_task
+from .guard import cancelled_by_others, give_up, guarded, is_future, release, start_task
 from .queueing import Queueing
 from .slots import Await, delegate
 
@@ -103,7 +103,7 @@ class Waiting(Queueing):
         """Settle a future that is done."""
         future: Future[Any] = job.value
         job.wake = None
-        error = _cancelled() if future.cancelled() else future.exception()
+        error = cancelled_by_others() if future.cancelled() else future.exception()
         if error is not None and not isinstance(error, Exception):
             self._break_off(job, error)
         elif jobs := self._settle(job, None if error else future.result(), error):
@@ -123,7 +123,7 @@ class Waiting(Queueing):
                     self._break_off(job, error)
                     raise
                 # Somebody else cancelled what was awaited; that is this place's trouble alone.
-                jobs = self._settle(job, None, _cancelled())
+                jobs = self._settle(job, None, cancelled_by_others())
             except Exception as error:
                 jobs = self._settle(job, None, error)
             except BaseException as error:
@@ -184,7 +184,3 @@ class Waiting(Queueing):
             return
         if self.broken or self.arrived or not self.active:
             self.idle.set_result(None)
-
-
-def _cancelled() -> RuntimeError:
-    return RuntimeError("The awaited value was cancelled.")

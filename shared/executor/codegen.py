@@ -178,9 +178,10 @@ class Compiler:
         type_ = self._completer(slot, source, f"c{n}")
         if code.is_awaited:
             last = functions.deferring(n)
+        elif is_leaf_type(type_):
+            last = functions.completing_leaf(n, as_it_is(type_, f"v{n}", not slot.nonnull))
         else:
-            condition = as_it_is(type_, f"v{n}", not slot.nonnull)
-            last = functions.completing(n, condition, None if is_leaf_type(type_) else where)
+            last = functions.completing(n, where)
         return functions.field_lines(n, [*code.lines, *last], where)
 
 

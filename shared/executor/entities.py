@@ -1,5 +1,6 @@
 """Entities: the objects behind federation's representations, each found or failed alone."""
 
+from asyncio import CancelledError, Future
 from collections.abc import Callable
 from inspect import signature
 from typing import Any, cast
@@ -8,6 +9,8 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.federation.schema import FederationAny
 from strawberry.types.arguments import convert_argument
+
+from .guard import cancelled_by_others
 
 
 class Entities(strawberry.federation.Schema):
@@ -21,10 +24,12 @@ class Entities(strawberry.federation.Schema):
         self._references: dict[str, tuple[Callable[..., Any], bool]] = {}
         super().__init__(*args, **options)
 
-    def entities_resolver(
-        self, info: strawberry.Info, representations: list[FederationAny]
-    ) -> list[FederationAny]:
-        """The entity of each representation, or an awaitable or the exception in its place."""
+    def entities_resolver(self, info: strawberry.Info, representations: list[FederationAny]) -> Any:
+        """The entity of each representation, or an awaitable or the exception in its place.
+
+        Where all are futures, as data loaders give them, they are awaited together: what is below
+        them is then completed in one go, and finds itself in the same batches.
+        """
         results: list[Any] = []
         for representation in cast("list[dict[str, Any]]", representations):
             try:
@@ -35,7 +40,7 @@ class Entities(strawberry.federation.Schema):
                 results.append(resolve(info=info, **fields) if wants_info else resolve(**fields))
             except Exception as error:
                 results.append(self.entity_failed(error))
-        return results
+        return _outcomes(results) if all(type(each) is Future for each in results) else results
 
     def entity_failed(self, error: Exception) -> Exception:
         """What stands in the place of an entity that failed at once. May raise, to fail them all.
@@ -72,3 +77,24 @@ class Entities(strawberry.federation.Schema):
         resolve = self.reference_resolver(definition.origin)
         found = self._references[name] = resolve, "info" in signature(resolve).parameters
         return found
+
+
+async def _outcomes(futures: list[Future[Any]]) -> list[Any]:
+    """What futures give, with the exception in the place of one that fails."""
+    for future in futures:
+        if not future.done():
+            try:
+                await future
+            except CancelledError:
+                if not future.cancelled():
+                    raise
+            except Exception:  # noqa: S110 - it is asked for below
+                pass
+    return [_outcome(future) for future in futures]
+
+
+def _outcome(future: Future[Any]) -> Any:
+    if future.cancelled():
+        return cancelled_by_others()
+    error = future.exception()
+    return error if isinstance(error, Exception) else future.result()

@@ -9,6 +9,7 @@ are put into the compiled code as data, in the place of names with a λ, which G
 """
 
 import builtins
+from asyncio import Future
 from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Any
@@ -32,6 +33,7 @@ class Source:
             "__builtins__": builtins,
             "Await": Await,
             "CAST": TYPE_CAST_ATTRIBUTE,
+            "Future": Future,
             "Undefined": Undefined,
             "delegate": delegate,
             **names,
@@ -103,14 +105,10 @@ def list_function(item_lines: list[str]) -> list[str]:
 
 def leaf_item(condition: str | None) -> list[str]:
     """A leaf in a list."""
+    call = ["out.append(each(o, None, run))"]
     if condition is None:
-        return ["out.append(each(o, None, run))"]
-    return [
-        f"if {condition}:",
-        "    out.append(o)",
-        "else:",
-        "    out.append(each(o, None, run))",
-    ]
+        return call
+    return [f"if {condition}:", "    out.append(o)", "else:", *indent(call)]
 
 
 def list_item() -> list[str]:
@@ -182,7 +180,17 @@ def deferring(n: int) -> list[str]:
     return [f"w = run.defer(w, v{n}, F{n})", f"v{n} = None"]
 
 
-def completing(n: int, condition: str | None, where: str | None) -> list[str]:
-    """For a value that may be there; `condition` says when it is its own response."""
-    call = f"v{n} = c{n}(v{n}, {where}, run)"
+def completing_leaf(n: int, condition: str | None) -> list[str]:
+    """For a scalar or enum; `condition` says when the value is its own response."""
+    call = f"v{n} = c{n}(v{n}, None, run)"
     return [call] if condition is None else [f"if not ({condition}):", f"    {call}"]
+
+
+def completing(n: int, where: str) -> list[str]:
+    """For an object or a list; a future, such as a data loader's, is no surprise there."""
+    return [
+        f"if type(v{n}) is Future:",
+        *indent(deferring(n)),
+        "else:",
+        f"    v{n} = c{n}(v{n}, {where}, run)",
+    ]

@@ -27,6 +27,11 @@ def give_up(awaitable: Any) -> None:
         awaitable.close()
 
 
+def cancelled_by_others() -> RuntimeError:
+    """The error of a place whose value somebody else cancelled; that is its trouble alone."""
+    return RuntimeError("The awaited value was cancelled.")
+
+
 def is_future(value: Any, loop: AbstractEventLoop) -> bool:
     """Whether a value is a plain future of this loop, which can be waited for without a task."""
     return type(value) is Future and value.get_loop() is loop

@@ -43,7 +43,7 @@ class BaseContext:
         """The request's loader of one relation with one set of arguments.
 
         `load(session, keys, **arguments)` gives one value per key, in order: one statement per
-        relation per request, whatever the number of parents.
+        relation per request, whatever the number of parents. The key None leads to None.
 
         On a WebSocket this context lasts as long as the socket, so nothing is remembered there.
         """
@@ -51,15 +51,16 @@ class BaseContext:
         if on_socket and len(self._loaders) >= MOST_LOADERS_OF_SOCKET:
             self._loaders.clear()
         key = (load, *sorted(arguments.items()))
-        found = self._loaders.get(key)
-        if found is None:
+        loader = self._loaders.get(key)
+        if loader is None:
 
             async def batch(keys: list[Any]) -> Sequence[V]:
-                unique = list(dict.fromkeys(keys))
-                async with self.read() as session:
-                    values = await load(session, unique, **arguments)
-                by_key = dict(zip(unique, values, strict=True))
-                return [by_key[key] for key in keys]
+                found: dict[Any, Any] = {None: None}
+                if unique := [key for key in dict.fromkeys(keys) if key is not None]:
+                    async with self.read() as session:
+                        values = await load(session, unique, **arguments)
+                    found.update(zip(unique, values, strict=True))
+                return [found[key] for key in keys]
 
-            found = self._loaders[key] = DataLoader(load_fn=batch, cache=not on_socket)
-        return cast("DataLoader[Any, V]", found)
+            loader = self._loaders[key] = DataLoader(load_fn=batch, cache=not on_socket)
+        return cast("DataLoader[Any, V]", loader)

@@ -71,7 +71,7 @@ def rows(platform: Platform, database: str, sql: str) -> list[tuple[Any, ...]]:
         return connection.execute(sql).fetchall()
 
 
-def murders(platform: Platform) -> list[Callable[[], None]]:
+def murders(platform: Platform) -> list[tuple[str, Callable[[], None]]]:
     """Ways to kill a part and bring it back."""
 
     def again(role: str) -> None:
@@ -85,10 +85,10 @@ def murders(platform: Platform) -> list[Callable[[], None]]:
         part.start()
 
     return [
-        lambda: again("serve"),
-        lambda: again("worker"),
-        lambda: service("kafka"),
-        lambda: service("postgres"),
+        ("api", lambda: again("serve")),
+        ("worker", lambda: again("worker")),
+        ("Kafka", lambda: service("kafka")),
+        ("PostgreSQL", lambda: service("postgres")),
     ]
 
 
@@ -128,7 +128,7 @@ def storm(platform: Platform, people: int, times: int) -> None:
     acknowledged: list[Acknowledged] = []
     parts = murders(platform) * times
     with ThreadPoolExecutor(8) as pool:
-        for turn, kill in enumerate(parts):
+        for turn, (_, kill) in enumerate(parts):
             numbers = range(people * turn // len(parts), people * (turn + 1) // len(parts))
             living = [pool.submit(live, number) for number in numbers]
             # Of four answers to each, so that some are always still to come.

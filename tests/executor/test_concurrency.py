@@ -286,15 +286,15 @@ async def test_nothing_of_a_request_is_kept(compiled: CompiledSchema) -> None:
 
     def alive() -> Counter[str]:
         gc.collect()
-        kinds = (Run, Job, Shared, asyncio.Task, asyncio.Future)
+        # Tasks and futures are among all objects: those of other tests come and go here, too.
+        kinds = (Run, Job, Shared)
         return Counter(type(o).__name__ for o in gc.get_objects() if isinstance(o, kinds))
 
     await some(0)
-    before, objects = alive(), len(gc.get_objects())
+    objects = len(gc.get_objects())
     for first in range(0, REQUESTS, 50):
         await some(first)
-    assert alive() == before
-    assert before["Run"] == before["Job"] == before["Shared"] == 0
+    assert alive() == {}
     # Some hundred of memories of whatever kind, but none per request.
     assert len(gc.get_objects()) - objects < 1000
     assert len(compiled.documents) == len(TEXTS)

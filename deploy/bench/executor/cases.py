@@ -43,4 +43,9 @@ CASES = (
         "query($n: Int!) { users(first: $n) { id name courses { id title } } }",
         {"n": 20},
     ),
+    Case(
+        "20 users x 5, loader, awaited",
+        "query($n: Int!) { users(first: $n) { id name awaitedCourses { id title } } }",
+        {"n": 20},
+    ),
 )

@@ -11,7 +11,7 @@ const schema = buildSchema(`
   scalar _Any
   union _Entity = Course
   type Course { id: ID! title: String! language: String! seats: Int! rating: Float! isOpen: Boolean! }
-  type User { id: ID! name: String! courses: [Course!]! }
+  type User { id: ID! name: String! courses: [Course!]! awaitedCourses: [Course!]! }
   type Query {
     ping: String!
     courses(first: Int!): [Course!]!
@@ -64,7 +64,9 @@ query.courses.resolve = (_, { first }) => courses.slice(0, first);
 query.users.resolve = (_, { first }) => users.slice(0, first);
 query._entities.resolve = (_, { representations }) => representations.map(({ id }) => byId.get(id));
 schema.getType('_Entity').resolveType = () => 'Course';
-schema.getType('User').getFields().courses.resolve = (user, _, context) => context.courses.load(user.id);
+const user = schema.getType('User').getFields();
+user.courses.resolve = (user, _, context) => context.courses.load(user.id);
+user.awaitedCourses.resolve = async (user, _, context) => await context.courses.load(user.id);
 
 const context = () => ({
   courses: new Loader(async (ids) => ids.map((id) => courses.slice(5 * id, 5 * id + 5))),

@@ -7,7 +7,7 @@ import strawberry
 from strawberry.scalars import JSON
 
 from shared.graph import After, Before, Connection, First, Last
-from shared.ids import parse_id
+from shared.ids import parse_id, parse_id_or_none
 from shared.pages import PageRequest
 from subgraphs.identity import models
 from subgraphs.identity.graph.context import Info
@@ -30,7 +30,7 @@ class AuditEntry:
 
     @strawberry.field(description="Who did it; null for the platform itself.")
     async def actor(self, info: Info) -> User | None:
-        return await User.load(info, self.actor_id) if self.actor_id is not None else None
+        return await User.load(info, parse_id_or_none(self.actor_id))
 
     @classmethod
     def of(cls, row: models.AuditEntry) -> Self:

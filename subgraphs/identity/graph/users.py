@@ -1,12 +1,15 @@
 """Users: the entity, its queries, the own profile, and what admins do."""
 
+from collections.abc import Awaitable, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Annotated, Self, cast
+from uuid import UUID
 
 import strawberry
 from strawberry.scalars import JSON
 
+from shared.db import ReadSession
 from shared.graph import After, Before, Connection, First, Last, Problem
 from shared.ids import parse_id, parse_id_or_none
 from shared.pages import PageRequest
@@ -100,18 +103,21 @@ class User:
         )
 
     @classmethod
-    async def load(cls, info: Info, id_: str) -> Self | None:
+    def load(cls, info: Info, user_id: UUID | None) -> "Awaitable[User | None]":
         """The user of an id, with all others of the request in one statement."""
-        user_id = parse_id_or_none(id_)
-        if user_id is None:
-            return None
-        row = await info.context.loader(accounts.get_users).load(user_id)
-        return cls.of(row, info.context.viewer) if row is not None else None
+        return info.context.loader(_load_users, viewer=info.context.viewer).load(user_id)
 
     @classmethod
-    async def resolve_reference(cls, info: Info, id: strawberry.ID) -> Self | None:
+    def resolve_reference(cls, info: Info, id: strawberry.ID) -> "Awaitable[User | None]":
         """The user that another subgraph points at."""
-        return await cls.load(info, id)
+        return cls.load(info, parse_id_or_none(id))
+
+
+async def _load_users(
+    session: ReadSession, ids: Sequence[UUID], *, viewer: Viewer
+) -> list[User | None]:
+    rows = await accounts.get_users(session, ids)
+    return [User.of(row, viewer) if row else None for row in rows]
 
 
 @strawberry.input(description="Which users are wanted; what is left out does not matter.")
@@ -172,12 +178,11 @@ UserId = Annotated[strawberry.ID, strawberry.argument(description="The user's id
 class UserQueries:
     @strawberry.field(description="The signed-in user; null without a token.")
     async def me(self, info: Info) -> User | None:
-        user_id = info.context.viewer.user_id
-        return await User.load(info, str(user_id)) if user_id is not None else None
+        return await User.load(info, info.context.viewer.user_id)
 
     @strawberry.field(description="A user by id; null when there is none.")
     async def user(self, info: Info, id: UserId) -> User | None:
-        return await User.load(info, id)
+        return await User.load(info, parse_id_or_none(id))
 
     @strawberry.federation.field(description="Users, newest first; for admins.", tags=["admin"])
     async def users(
