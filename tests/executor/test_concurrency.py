@@ -291,6 +291,7 @@ async def test_nothing_of_a_request_is_kept(compiled: CompiledSchema) -> None:
         return Counter(type(o).__name__ for o in gc.get_objects() if isinstance(o, kinds))
 
     await some(0)
+    assert alive() == {}
     objects = len(gc.get_objects())
     for first in range(0, REQUESTS, 50):
         await some(first)
