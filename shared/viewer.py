@@ -33,6 +33,10 @@ class Viewer:
     ip: str | None = None
     user_agent: str | None = None
 
+    def __hash__(self) -> int:
+        """Of what tells most viewers apart: loaders ask for it once per entity."""
+        return hash((self.user_id, self.session_id, self.client_id))
+
     @classmethod
     def system(cls) -> Self:
         """The platform itself: handlers, timers and operators' commands."""

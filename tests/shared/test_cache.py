@@ -54,7 +54,8 @@ async def test_exactly_so_many_of_a_crowd_pass(
     valkey: Valkey, raw: Redis, tries: int, hits: int
 ) -> None:
     # With the ordinary timeouts a machine that is busy counts as an outage.
-    patient = Cache(f"{valkey.env()['VALKEY_URL']}?socket_timeout=30&timeout=30", "learning")
+    patience = "socket_connect_timeout=30&socket_timeout=30&timeout=30"
+    patient = Cache(f"{valkey.env()['VALKEY_URL']}?{patience}", "learning")
     outcomes = await asyncio.gather(*(passes(patient, hits=hits) for _ in range(tries)))
     await patient.close()
     assert outcomes.count(True) == hits

@@ -1,7 +1,9 @@
 """Courses and their units as clients see them."""
 
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Self
+from uuid import UUID
 
 import strawberry
 
@@ -98,13 +100,9 @@ class CourseUnit:
         return await loader.load(self.row.id)
 
     @classmethod
-    async def resolve_reference(cls, info: Info, id: strawberry.ID) -> Self | None:
-        unit_id = parse_id_or_none(id)
-        if unit_id is None:
-            return None
-        loader = info.context.loader(units.get_units, viewer=info.context.viewer)
-        row = await loader.load(unit_id)
-        return cls(row=row) if row else None
+    def resolve_reference(cls, info: Info, id: strawberry.ID) -> Awaitable[Self | None]:
+        loader = info.context.loader(units.get_units, into=cls, viewer=info.context.viewer)
+        return loader.load(parse_id_or_none(id))
 
 
 @strawberry.federation.type(keys=["id"], description="A course that a tutor offers.")
@@ -269,9 +267,10 @@ class Course:
         student_id = info.context.viewer.user_id
         if student_id is None:
             return None
-        loader = info.context.loader(enrollments.get_own_enrollments, student_id=student_id)
-        row = await loader.load(self.row.id)
-        return Enrollment(row=row) if row else None
+        loader = info.context.loader(
+            enrollments.get_own_enrollments, into=Enrollment, student_id=student_id
+        )
+        return await loader.load(self.row.id)
 
     @strawberry.field(description="The viewer's own place on the waitlist, if there is one.")
     async def my_waitlist_entry(self, info: Info) -> LazyEntry | None:
@@ -280,20 +279,20 @@ class Course:
         student_id = info.context.viewer.user_id
         if student_id is None:
             return None
-        loader = info.context.loader(waitlist.get_own_entries, student_id=student_id)
-        row = await loader.load(self.row.id)
-        return WaitlistEntry(row=row) if row else None
+        loader = info.context.loader(
+            waitlist.get_own_entries, into=WaitlistEntry, student_id=student_id
+        )
+        return await loader.load(self.row.id)
 
     @classmethod
-    async def load(cls, info: Info, course_id: object) -> Self | None:
+    def load(cls, info: Info, course_id: UUID | None) -> Awaitable[Self | None]:
         """The course, if the viewer may see it."""
-        row = await info.context.loader(courses.get_courses).load(course_id)
-        return cls(row=row) if row and courses.may_see(row, info.context.viewer) else None
+        loader = info.context.loader(courses.get_courses, into=cls, viewer=info.context.viewer)
+        return loader.load(course_id)
 
     @classmethod
-    async def resolve_reference(cls, info: Info, id: strawberry.ID) -> Self | None:
-        course_id = parse_id_or_none(id)
-        return await cls.load(info, course_id) if course_id else None
+    def resolve_reference(cls, info: Info, id: strawberry.ID) -> Awaitable[Self | None]:
+        return cls.load(info, parse_id_or_none(id))
 
 
 @strawberry.input(description="A new course.")

@@ -1,5 +1,6 @@
 """Enrolments, progress, the waitlist and certificates as clients see them."""
 
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -157,18 +158,15 @@ class Enrollment:
     async def certificate(self, info: Info) -> Certificate | None:
         if not info.context.viewer.may_see_private(self.row.student_id):
             return None
-        loader = info.context.loader(certificates.get_enrollment_certificates)
-        row = await loader.load(self.row.id)
-        return Certificate(row=row) if row else None
+        loader = info.context.loader(certificates.get_enrollment_certificates, into=Certificate)
+        return await loader.load(self.row.id)
 
     @classmethod
-    async def resolve_reference(cls, info: Info, id: strawberry.ID) -> Self | None:
-        enrollment_id = parse_id_or_none(id)
-        if enrollment_id is None:
-            return None
-        loader = info.context.loader(enrollments.get_enrollments, viewer=info.context.viewer)
-        row = await loader.load(enrollment_id)
-        return cls(row=row) if row else None
+    def resolve_reference(cls, info: Info, id: strawberry.ID) -> Awaitable[Self | None]:
+        loader = info.context.loader(
+            enrollments.get_enrollments, into=cls, viewer=info.context.viewer
+        )
+        return loader.load(parse_id_or_none(id))
 
 
 @strawberry.type(description="A place on the waitlist of a full course.")

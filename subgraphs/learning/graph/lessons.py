@@ -1,5 +1,6 @@
 """Lessons as clients see them: for those who take part, and for admins."""
 
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Self
 from uuid import UUID
@@ -316,13 +317,11 @@ class Lesson:
         return Connection.of(found.map(lambda row: LessonEvent(row=row)))
 
     @classmethod
-    async def resolve_reference(cls, info: Info, id: strawberry.ID) -> Self | None:
-        lesson_id = parse_id_or_none(id)
-        if lesson_id is None or info.context.viewer.user_id is None:
-            return None
-        loader = info.context.loader(lessons.get_lessons, viewer=info.context.viewer)
-        row = await loader.load(lesson_id)
-        return cls(row=row) if row else None
+    def resolve_reference(cls, info: Info, id: strawberry.ID) -> Awaitable[Self | None]:
+        viewer = info.context.viewer
+        # Nobody is asked for what guests cannot see.
+        lesson_id = parse_id_or_none(id) if viewer.user_id else None
+        return info.context.loader(lessons.get_lessons, into=cls, viewer=viewer).load(lesson_id)
 
 
 RoleArgument = Annotated[

@@ -58,9 +58,8 @@ class LearningPathStep:
     async def unit(self, info: Info) -> CourseUnit | None:
         if self.state.step.unit_id is None:
             return None
-        loader = info.context.loader(units.get_units, viewer=info.context.viewer)
-        row = await loader.load(self.state.step.unit_id)
-        return CourseUnit(row=row) if row else None
+        loader = info.context.loader(units.get_units, into=CourseUnit, viewer=info.context.viewer)
+        return await loader.load(self.state.step.unit_id)
 
     @strawberry.field(description="Whether it is ticked off, or its course or unit completed.")
     def is_done(self) -> bool:

@@ -112,9 +112,8 @@ class Quiz:
         """The quiz, if the viewer may see it."""
         if quiz_id is None or info.context.viewer.user_id is None:
             return None
-        loader = info.context.loader(quizzes.get_quizzes, viewer=info.context.viewer)
-        row = await loader.load(quiz_id)
-        return cls(row=row) if row else None
+        loader = info.context.loader(quizzes.get_quizzes, into=cls, viewer=info.context.viewer)
+        return await loader.load(quiz_id)
 
 
 @strawberry.input(description="A question with its solution.")

@@ -231,9 +231,11 @@ async def _touch(session: WriteSession, course: Course, event: type[CourseState]
 _COURSES = ByKey(sa.select(Course).where(Course.deleted_at.is_(None)), Course.id)
 
 
-async def get_courses(session: ReadSession, ids: Sequence[UUID]) -> list[Course | None]:
-    """Many courses at once, in the order asked for; deleted ones are None."""
-    return await _COURSES.find(session, ids)
+async def get_courses(
+    session: ReadSession, ids: Sequence[UUID], *, viewer: Viewer
+) -> list[Course | None]:
+    """Many courses at once, in the order asked for; those deleted or not visible are None."""
+    return await _COURSES.find(session, ids, visible=lambda course: may_see(course, viewer))
 
 
 def published() -> sa.Select[Any]:

@@ -25,6 +25,7 @@ class Lesson:
         description="The request that brought student and tutor together; for those two and admins."
     )
     async def matching_request(self, info: Info) -> MatchingRequest | None:
-        loader = info.context.loader(requests.get_requests_of_lessons, viewer=info.context.viewer)
-        row = await loader.load(self.lesson_id)
-        return MatchingRequest(row=row) if row else None
+        loader = info.context.loader(
+            requests.get_requests_of_lessons, into=MatchingRequest, viewer=info.context.viewer
+        )
+        return await loader.load(self.lesson_id)

@@ -1,5 +1,6 @@
 """Tutors as clients see them."""
 
+from collections.abc import Awaitable
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Self
@@ -218,32 +219,27 @@ class TutorProfile:
         return Connection.of(page.map(lambda row: Verification(row=row)))
 
     @classmethod
-    def shown(cls, info: Info, row: models.TutorProfile | None) -> Self | None:
+    def load(cls, info: Info, profile_id: UUID | None) -> Awaitable[Self | None]:
         """The profile, if the viewer may see it."""
-        return cls(row=row) if row and profiles.may_see(row, info.context.viewer) else None
+        loader = info.context.loader(profiles.get_profiles, into=cls, viewer=info.context.viewer)
+        return loader.load(profile_id)
 
     @classmethod
-    async def load(cls, info: Info, profile_id: UUID) -> Self | None:
-        """The profile, if the viewer may see it."""
-        return cls.shown(info, await info.context.loader(profiles.get_profiles).load(profile_id))
-
-    @classmethod
-    async def load_of(cls, info: Info, user_id: UUID) -> Self | None:
+    def load_of(cls, info: Info, user_id: UUID | None) -> Awaitable[Self | None]:
         """The profile of a user, if the viewer may see it."""
-        return cls.shown(info, await info.context.loader(profiles.get_profiles_of).load(user_id))
+        loader = info.context.loader(profiles.get_profiles_of, into=cls, viewer=info.context.viewer)
+        return loader.load(user_id)
 
     @classmethod
-    async def resolve_reference(
+    def resolve_reference(
         cls,
         info: Info,
         id: strawberry.ID | None = None,
         userId: strawberry.ID | None = None,  # noqa: N803 - the key's name
-    ) -> Self | None:
+    ) -> Awaitable[Self | None]:
         if (profile_id := parse_id_or_none(id)) is not None:
-            return await cls.load(info, profile_id)
-        if (user_id := parse_id_or_none(userId)) is not None:
-            return await cls.load_of(info, user_id)
-        return None
+            return cls.load(info, profile_id)
+        return cls.load_of(info, parse_id_or_none(userId))
 
 
 BecomeTutorResult = Annotated[

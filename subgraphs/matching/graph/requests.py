@@ -1,5 +1,6 @@
 """Matching requests as their students see them."""
 
+from collections.abc import Awaitable
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Self
@@ -113,13 +114,9 @@ class MatchingRequest:
         return [MatchCandidate(row=row) for row in rows]
 
     @classmethod
-    async def resolve_reference(cls, info: Info, id: strawberry.ID) -> Self | None:
-        request_id = parse_id_or_none(id)
-        if request_id is None:
-            return None
-        loader = info.context.loader(requests.get_requests, viewer=info.context.viewer)
-        row = await loader.load(request_id)
-        return cls(row=row) if row else None
+    def resolve_reference(cls, info: Info, id: strawberry.ID) -> Awaitable[Self | None]:
+        loader = info.context.loader(requests.get_requests, into=cls, viewer=info.context.viewer)
+        return loader.load(parse_id_or_none(id))
 
 
 CreateMatchingRequestResult = Annotated[

@@ -1,5 +1,6 @@
 """Skills as clients see them."""
 
+from collections.abc import Awaitable
 from dataclasses import asdict
 from typing import Annotated, Self
 from uuid import UUID
@@ -99,15 +100,13 @@ class Skill:
         return [SkillLink(skill=Skill(row=row), weight=weight) for row, weight in found]
 
     @classmethod
-    async def load(cls, info: Info, skill_id: UUID) -> Self | None:
+    def load(cls, info: Info, skill_id: UUID | None) -> Awaitable[Self | None]:
         """The skill, if there is one."""
-        row = await info.context.loader(skills.get_skills).load(skill_id)
-        return cls(row=row) if row else None
+        return info.context.loader(skills.get_skills, into=cls).load(skill_id)
 
     @classmethod
-    async def resolve_reference(cls, info: Info, id: strawberry.ID) -> Self | None:
-        skill_id = parse_id_or_none(id)
-        return await cls.load(info, skill_id) if skill_id else None
+    def resolve_reference(cls, info: Info, id: strawberry.ID) -> Awaitable[Self | None]:
+        return cls.load(info, parse_id_or_none(id))
 
 
 @strawberry.federation.type(description="A skill next to another.", tags=["tutor"])

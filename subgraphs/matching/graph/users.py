@@ -37,8 +37,9 @@ class User:
     async def student_profile(self, info: Info) -> StudentProfile | None:
         if not info.context.viewer.may_see_private(self.user_id):
             return None
-        row = await info.context.loader(students.get_students).load(self.user_id)
-        return StudentProfile(row=row) if row else None
+        return await info.context.loader(students.get_students, into=StudentProfile).load(
+            self.user_id
+        )
 
     @strawberry.field(description="The user's requests; null but for the user and admins.")
     async def matching_requests(

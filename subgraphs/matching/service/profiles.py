@@ -303,16 +303,20 @@ async def follow_payout_account(session: WriteSession, event: PayoutAccountState
 _PROFILES = ByKey(sa.select(TutorProfile), TutorProfile.id)
 
 
-async def get_profiles(session: ReadSession, ids: Sequence[UUID]) -> list[TutorProfile | None]:
-    """Many profiles at once, in the order asked for."""
-    return await _PROFILES.find(session, ids)
+async def get_profiles(
+    session: ReadSession, ids: Sequence[UUID], *, viewer: Viewer
+) -> list[TutorProfile | None]:
+    """Many profiles at once, in the order asked for; those not visible are None."""
+    return await _PROFILES.find(session, ids, visible=lambda profile: may_see(profile, viewer))
 
 
 _PROFILES_OF_USERS = ByKey(sa.select(TutorProfile), TutorProfile.user_id)
 
 
 async def get_profiles_of(
-    session: ReadSession, user_ids: Sequence[UUID]
+    session: ReadSession, user_ids: Sequence[UUID], *, viewer: Viewer
 ) -> list[TutorProfile | None]:
-    """The profile of each user."""
-    return await _PROFILES_OF_USERS.find(session, user_ids)
+    """The profile of each user; None where there is none that is visible."""
+    return await _PROFILES_OF_USERS.find(
+        session, user_ids, visible=lambda profile: may_see(profile, viewer)
+    )

@@ -1,5 +1,6 @@
 """Coupons as their makers see them."""
 
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
@@ -74,13 +75,9 @@ class Coupon:
         return self.row.ended_at
 
     @classmethod
-    async def resolve_reference(cls, info: Info, id: strawberry.ID) -> Self | None:
-        coupon_id = parse_id_or_none(id)
-        if coupon_id is None:
-            return None
-        loader = info.context.loader(coupons.get_coupons, viewer=info.context.viewer)
-        row = await loader.load(coupon_id)
-        return cls(row=row) if row else None
+    def resolve_reference(cls, info: Info, id: strawberry.ID) -> Awaitable[Self | None]:
+        loader = info.context.loader(coupons.get_coupons, into=cls, viewer=info.context.viewer)
+        return loader.load(parse_id_or_none(id))
 
 
 @strawberry.input(description="A new coupon: percentOff or amountOff, one of them.")

@@ -1,5 +1,6 @@
 """Invoices and credit notes as clients see them."""
 
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import Annotated, Self
 
@@ -58,13 +59,9 @@ class Invoice:
         return documents.invoice_url(info.context.settings, self.row)
 
     @classmethod
-    async def resolve_reference(cls, info: Info, id: strawberry.ID) -> Self | None:
-        invoice_id = parse_id_or_none(id)
-        if invoice_id is None:
-            return None
-        loader = info.context.loader(invoices.get_invoices, viewer=info.context.viewer)
-        row = await loader.load(invoice_id)
-        return cls(row=row) if row else None
+    def resolve_reference(cls, info: Info, id: strawberry.ID) -> Awaitable[Self | None]:
+        loader = info.context.loader(invoices.get_invoices, into=cls, viewer=info.context.viewer)
+        return loader.load(parse_id_or_none(id))
 
 
 @strawberry.type

@@ -1,5 +1,6 @@
 """Payments as clients see them."""
 
+from collections.abc import Awaitable
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -217,11 +218,10 @@ class Payment:
         return info.context.viewer.may_see_private(self.row.payee_id)
 
     @classmethod
-    async def load(cls, info: Info, payment_id: UUID) -> Self | None:
+    def load(cls, info: Info, payment_id: UUID | None) -> Awaitable[Self | None]:
         """The payment, if the viewer may see it."""
-        loader = info.context.loader(payments.get_payments, viewer=info.context.viewer)
-        row = await loader.load(payment_id)
-        return cls(row=row) if row else None
+        loader = info.context.loader(payments.get_payments, into=cls, viewer=info.context.viewer)
+        return loader.load(payment_id)
 
     @classmethod
     async def load_or_refuse(cls, info: Info, payment_id: UUID) -> Self:
@@ -232,9 +232,8 @@ class Payment:
         return found
 
     @classmethod
-    async def resolve_reference(cls, info: Info, id: strawberry.ID) -> Self | None:
-        payment_id = parse_id_or_none(id)
-        return await cls.load(info, payment_id) if payment_id else None
+    def resolve_reference(cls, info: Info, id: strawberry.ID) -> Awaitable[Self | None]:
+        return cls.load(info, parse_id_or_none(id))
 
 
 def _json(value: Any) -> JSON:

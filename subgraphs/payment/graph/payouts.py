@@ -1,5 +1,6 @@
 """Payout accounts, balances and payouts as clients see them."""
 
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
@@ -110,13 +111,9 @@ class Payout:
         return self.row.settled_at
 
     @classmethod
-    async def resolve_reference(cls, info: Info, id: strawberry.ID) -> Self | None:
-        payout_id = parse_id_or_none(id)
-        if payout_id is None:
-            return None
-        loader = info.context.loader(payouts.get_payouts, viewer=info.context.viewer)
-        row = await loader.load(payout_id)
-        return cls(row=row) if row else None
+    def resolve_reference(cls, info: Info, id: strawberry.ID) -> Awaitable[Self | None]:
+        loader = info.context.loader(payouts.get_payouts, into=cls, viewer=info.context.viewer)
+        return loader.load(parse_id_or_none(id))
 
 
 StartPayoutOnboardingResult = Annotated[

@@ -115,15 +115,17 @@ class Lesson:
 
     @strawberry.field(description="Its payment; null but for its payer, its payee and admins.")
     async def payment(self, info: Info) -> Payment | None:
-        loader = info.context.loader(payments.get_payable_payments, viewer=info.context.viewer)
-        row = await loader.load(self.lesson_id)
-        return Payment(row=row) if row else None
+        loader = info.context.loader(
+            payments.get_payable_payments, into=Payment, viewer=info.context.viewer
+        )
+        return await loader.load(self.lesson_id)
 
     @strawberry.field(description="Its invoice; null but for its payer, its payee and admins.")
     async def invoice(self, info: Info) -> Invoice | None:
-        loader = info.context.loader(invoices.get_payable_invoices, viewer=info.context.viewer)
-        row = await loader.load(self.lesson_id)
-        return Invoice(row=row) if row else None
+        loader = info.context.loader(
+            invoices.get_payable_invoices, into=Invoice, viewer=info.context.viewer
+        )
+        return await loader.load(self.lesson_id)
 
 
 @strawberry.federation.type(keys=["id"], description="A course that a tutor offers.")
@@ -146,6 +148,5 @@ class Course:
         payer_id = info.context.viewer.user_id
         if payer_id is None:
             return None
-        loader = info.context.loader(payments.get_own_purchases, payer_id=payer_id)
-        row = await loader.load(self.course_id)
-        return Payment(row=row) if row else None
+        loader = info.context.loader(payments.get_own_purchases, into=Payment, payer_id=payer_id)
+        return await loader.load(self.course_id)

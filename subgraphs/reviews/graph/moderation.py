@@ -67,9 +67,8 @@ class ReviewReport:
 
     @strawberry.field(description="The review, as far as the viewer may see it.")
     async def review(self, info: Info) -> Review | None:
-        loader = info.context.loader(reviews.get_reviews, viewer=info.context.viewer)
-        row = await loader.load(self.row.review_id)
-        return Review(row=row) if row else None
+        loader = info.context.loader(reviews.get_reviews, into=Review, viewer=info.context.viewer)
+        return await loader.load(self.row.review_id)
 
 
 ReportReviewResult = Annotated[

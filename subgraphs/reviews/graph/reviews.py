@@ -1,5 +1,6 @@
 """Reviews as clients see them, and what can be done with them."""
 
+from collections.abc import Awaitable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Self
 from uuid import UUID
@@ -145,8 +146,7 @@ class Review:
 
     @strawberry.field(description="The public answer to it.")
     async def reply(self, info: Info) -> ReviewReply | None:
-        row = await info.context.loader(reviews.get_replies).load(self.row.id)
-        return ReviewReply(row=row) if row else None
+        return await info.context.loader(reviews.get_replies, into=ReviewReply).load(self.row.id)
 
     @strawberry.field(description="How many found it helpful.")
     async def helpful_count(self, info: Info) -> int:
@@ -160,13 +160,9 @@ class Review:
         return await info.context.loader(reviews.get_own_votes, user_id=user_id).load(self.row.id)
 
     @classmethod
-    async def resolve_reference(cls, info: Info, id: strawberry.ID) -> Self | None:
-        review_id = parse_id_or_none(id)
-        if review_id is None:
-            return None
-        loader = info.context.loader(reviews.get_reviews, viewer=info.context.viewer)
-        row = await loader.load(review_id)
-        return cls(row=row) if row else None
+    def resolve_reference(cls, info: Info, id: strawberry.ID) -> Awaitable[Self | None]:
+        loader = info.context.loader(reviews.get_reviews, into=cls, viewer=info.context.viewer)
+        return loader.load(parse_id_or_none(id))
 
 
 @strawberry.type(description="Something that the viewer may review until a moment.")
