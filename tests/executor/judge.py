@@ -26,6 +26,7 @@ from shared.executor import (
     difference,
 )
 from tests.executor.domain import Context, build
+from tests.executor.domain.parts import Halt
 from tests.executor.generator import Generator
 
 SECONDS_EACH = 3
@@ -55,11 +56,12 @@ class Judge:
         # One thread, since its name is in an error.
         self._thread = ThreadPoolExecutor(1)
         self._ways = (
-            (self._by_schema, 76),
+            (self._by_schema, 74),
             (self._by_hook, 10),
             (self._by_sampling, 5),
             (self._without_loop, 3),
             (self._cancelled, 2),
+            (self._halted, 2),
             (self._off, 1),
             (self._extended, 1),
             (self._broken, 2),
@@ -144,8 +146,24 @@ class Judge:
             await task
         except asyncio.CancelledError:
             self.seen["cancelled in time"] += 1
-            left = [repr(task) for task in asyncio.all_tasks() - before]
-            assert not [task for task in left if "_follow" in task], (left, case)
+            self._check_left(before, case)
+
+    async def _halted(self, case: Case) -> None:
+        """Ended by what is no `Exception` from a loader, unless nobody waits for that."""
+        self._known(self.compiled, case)
+        before = asyncio.all_tasks()
+        try:
+            found = await self._ask(self.compiled, case, case.text, Context(halted=True))
+        except Halt:
+            self.seen["halted in time"] += 1
+            self._check_left(before, case)
+        else:
+            self._compare(case, await self._expected(case), found)
+
+    @staticmethod
+    def _check_left(before: set[asyncio.Task[Any]], case: Case) -> None:
+        left = [repr(task) for task in asyncio.all_tasks() - before]
+        assert not [task for task in left if "_follow" in task], (left, case)
 
     async def _extended(self, case: Case) -> None:
         """With a schema extension, which nothing may go around."""
@@ -212,10 +230,12 @@ class Judge:
         # In a task of its own, for context variables of its own.
         return await asyncio.create_task(answer())
 
-    def _ask(self, schema: Any, case: Case, text: str, **options: Any) -> asyncio.Task[Any]:
+    def _ask(
+        self, schema: Any, case: Case, text: str, context: Context | None = None, **options: Any
+    ) -> asyncio.Task[Any]:
         """Another such task."""
         variables = copy.deepcopy(case.variables)
-        answer = schema.execute(text, variables, context_value=Context(), **options)
+        answer = schema.execute(text, variables, context_value=context or Context(), **options)
         return asyncio.create_task(answer)
 
     def _known(self, schema: Any, case: Case) -> bool:

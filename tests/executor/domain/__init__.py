@@ -22,6 +22,7 @@ from tests.executor.domain.parts import (
     EVEN,
     Boom,
     Even,
+    Halt,
     Refusal,
     RefusalHandler,
     Refused,
@@ -35,8 +36,9 @@ Renamed = Annotated[User | Refusal, strawberry.union("Renamed")]
 
 @dataclass
 class Context:
-    """What a request has: loaders, and a log of what was done."""
+    """What a request has: loaders, which may be halted, and a log of what was done."""
 
+    halted: bool = False
     log: list[tuple[str, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -47,10 +49,12 @@ class Context:
     async def _load_course(self, keys: list[str]) -> list[Any]:
         await asyncio.sleep(0)
         found = {"3": Boom("no such course"), "4": None}
-        return [found.get(key, course(key)) for key in keys]
+        return [Halt() if self.halted else found.get(key, course(key)) for key in keys]
 
     async def _load_courses(self, keys: list[str]) -> list[Any]:
         await asyncio.sleep(0)
+        if self.halted:
+            return [Halt() for _ in keys]
         return [[course(f"{key}{n}") for n in range(3)] for key in keys]
 
     async def _load_reviews(self, keys: list[str]) -> list[Any]:

@@ -135,6 +135,10 @@ class Course(Node):
 
     @classmethod
     def resolve_reference(cls, id: strawberry.ID, info: strawberry.Info) -> Any:
+        if id == "0":
+            done: asyncio.Future[Course] = asyncio.get_running_loop().create_future()
+            done.set_result(course(id))
+            return done
         return info.context.course.load(id)
 
     @strawberry.field

@@ -18,6 +18,10 @@ class Boom(Exception):
     """What resolvers raise and return."""
 
 
+class Halt(BaseException):
+    """What ends a whole request."""
+
+
 class Refused(Exception):
     """What the exception handler turns into a `Refusal`."""
 

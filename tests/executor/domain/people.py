@@ -195,12 +195,13 @@ class User(Node):
 
     @strawberry.field
     def futures(self) -> list[Course | None] | None:
-        """Done, failed and soon; and a task."""
+        """Done, failed, soon and later; and a task."""
         loop = asyncio.get_running_loop()
-        made: list[Any] = [loop.create_future() for _ in range(3)]
+        made: list[Any] = [loop.create_future() for _ in range(4)]
         made[0].set_result(course("0"))
         made[1].set_exception(Boom("a future"))
         loop.call_soon(made[2].set_result, course("2"))
+        loop.call_later(0.001, lambda: made[3].done() or made[3].set_result(course("1")))
 
         async def sleeper() -> Course:
             await asyncio.sleep(0)
@@ -208,7 +209,7 @@ class User(Node):
 
         if self.id == "1":
             return [*made, loop.create_task(sleeper())]
-        return [made[0], made[2]]
+        return [made[0], made[2], made[3]]
 
     @strawberry.field
     def future(self) -> "User":
