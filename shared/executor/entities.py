@@ -40,7 +40,9 @@ class Entities(strawberry.federation.Schema):
                 results.append(resolve(info=info, **fields) if wants_info else resolve(**fields))
             except Exception as error:
                 results.append(self.entity_failed(error))
-        return _outcomes(results) if all(type(each) is Future for each in results) else results
+        if results and all(type(each) is Future for each in results):
+            return _outcomes(results)
+        return results
 
     def entity_failed(self, error: Exception) -> Exception:
         """What stands in the place of an entity that failed at once. May raise, to fail them all.
