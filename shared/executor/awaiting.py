@@ -11,7 +11,15 @@ from contextvars import Context, copy_context
 from typing import Any
 
 from .errors import Job
-from .guard import cancelled_by_others, give_up, guarded, is_future, release, start_task
+from .guard import (
+    cancelled_by_others,
+    error_of,
+    give_up,
+    guarded,
+    is_future,
+    release,
+    start_task,
+)
 from .queueing import Queueing
 from .slots import Await, delegate
 
@@ -45,17 +53,18 @@ class Waiting(Queueing):
         """Await everything that is queued, and what is found by that."""
         await self._follow(self.take())
         while self.broken is None and (self.arrived or self.active):
-            arrived, self.arrived = self.arrived, []
-            for job, context in arrived:
-                context.run(self._receive, job)
-            if not self.arrived and self.active and self.broken is None:
+            if self.arrived:
+                arrived, self.arrived = self.arrived, []
+                for job, context in arrived:
+                    context.run(self._receive, job)
+            else:
                 self.idle = get_running_loop().create_future()
                 await self.idle
         if self.broken is not None:
             raise self.broken
 
     async def end(self, error: BaseException) -> None:
-        """Cancel and await all tasks, since the request ends with this error."""
+        """Leave all futures, cancel and await all tasks: the request ends with this error."""
         for job in self.active:
             if job.wake is not None:
                 release(job.value, job.wake)
@@ -93,8 +102,8 @@ class Waiting(Queueing):
             if not job.dropped:
                 self.arrived.append((job, context))
                 self.check_idle()
-            elif not future.cancelled():
-                future.exception()  # so that it is not reported as unheard
+            else:
+                error_of(future)
 
         job.wake = wake
         job.value.add_done_callback(wake, context=context)
@@ -103,7 +112,7 @@ class Waiting(Queueing):
         """Settle a future that is done."""
         future: Future[Any] = job.value
         job.wake = None
-        error = cancelled_by_others() if future.cancelled() else future.exception()
+        error = error_of(future)
         if error is not None and not isinstance(error, Exception):
             self._break_off(job, error)
         elif jobs := self._settle(job, None if error else future.result(), error):

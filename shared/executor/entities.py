@@ -10,7 +10,7 @@ from graphql import GraphQLError
 from strawberry.federation.schema import FederationAny
 from strawberry.types.arguments import convert_argument
 
-from .guard import cancelled_by_others
+from .guard import error_of
 
 
 class Entities(strawberry.federation.Schema):
@@ -96,7 +96,5 @@ async def _outcomes(futures: list[Future[Any]]) -> list[Any]:
 
 
 def _outcome(future: Future[Any]) -> Any:
-    if future.cancelled():
-        return cancelled_by_others()
-    error = future.exception()
+    error = error_of(future)
     return error if isinstance(error, Exception) else future.result()

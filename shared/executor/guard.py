@@ -32,6 +32,11 @@ def cancelled_by_others() -> RuntimeError:
     return RuntimeError("The awaited value was cancelled.")
 
 
+def error_of(future: Future[Any]) -> BaseException | None:
+    """What went wrong with a future that is done; asked for, it is not reported as unheard."""
+    return cancelled_by_others() if future.cancelled() else future.exception()
+
+
 def is_future(value: Any, loop: AbstractEventLoop) -> bool:
     """Whether a value is a plain future of this loop, which can be waited for without a task."""
     return type(value) is Future and value.get_loop() is loop
@@ -40,8 +45,7 @@ def is_future(value: Any, loop: AbstractEventLoop) -> bool:
 def release(future: Future[Any], wake: Callable[[Future[Any]], object]) -> None:
     """Stop waiting for a future; it is cancelled if nobody else waits for it."""
     if future.done():
-        if not future.cancelled():
-            future.exception()  # so that it is not reported as unheard
+        error_of(future)
     elif future.remove_done_callback(wake) and not future._callbacks:
         future.cancel()
 

@@ -11,7 +11,6 @@ from shared.db import ReadSession, WriteSession
 from shared.runtime import Runtime
 from shared.viewer import Viewer
 
-K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 V = TypeVar("V")
 MOST_LOADERS_OF_SOCKET = 100
@@ -67,7 +66,7 @@ class BaseContext:
         loader = self._loaders.get(key)
         if loader is None:
 
-            async def batch(keys: list[Any]) -> Sequence[V]:
+            async def batch(keys: list[Any]) -> list[Any]:
                 found: dict[Any, Any] = {None: None}
                 if unique := [key for key in dict.fromkeys(keys) if key is not None]:
                     async with self.read() as session:
